@@ -1,0 +1,150 @@
+"""What a user may set: one frozen dataclass an entry point, checked when it is made.
+
+The command line, MLproject and MLflow's parameters all take their names and defaults from these fields.
+Configurations stop at the door: pipelines build models and loops from plain keyword arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from derm_ml.errors import UserError
+
+ARMS = ("vae", "imagenet", "random", "pixels", "majority")
+FLOORS = ("pixels", "majority")
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with its default and the help text that the command line shows."""
+    return field(default=default, metadata={"help": text})
+
+
+def _in_range(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    inside = math.isfinite(value) and (value > low if open_low else value >= low) and value <= high
+    if not inside:
+        bound = "above" if open_low else "at least"
+        upper = "" if math.isinf(high) else f" and at most {high:g}"
+        raise UserError(f"{name}={value!r} does not fit: it must be {bound} {low:g}{upper}")
+
+
+def _one_of(name: str, value: str, allowed: Collection[str]) -> None:
+    if value not in allowed:
+        raise UserError(f"{name}={value!r} is not known: choose one of {', '.join(allowed)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonConfig:
+    """What every entry point takes."""
+
+    data: str = option("synthetic", "folder of images, CSV file, 'synthetic[:n=600,size=96,seed=0]' or 'dermamnist'")
+    image_size: int = option(64, "side in pixels: 32 to 256, divisible by 32")
+    batch_size: int = option(64, "images a step")
+    weight_decay: float = option(0.01, "AdamW's decoupled weight decay")
+    seed: int = option(0, "seed of weights, batch order, noise and augmentation")
+    split_seed: int = option(0, "seed of the split into training, validation and test groups")
+    backbone: str = option("auto", "any timm model; auto: tf_efficientnet_lite0 on a CPU, convnext_tiny on a GPU")
+    device: str = option("auto", "auto, cpu or cuda")
+    precision: str = option("auto", "auto (fp32 on a CPU, bf16 on a GPU), fp32 or bf16")
+    experiment: str = option("derm_ml", "MLflow experiment for a run that mlflow run did not make")
+
+    def __post_init__(self) -> None:
+        if not self.data.strip():
+            raise UserError("data is empty: give a folder of images, a CSV file, 'synthetic' or 'dermamnist'")
+        if not 32 <= self.image_size <= 256 or self.image_size % 32:
+            raise UserError(
+                f"image_size={self.image_size} does not fit: it must be 32, 64, ... 256 (divisible by 32)"
+            )
+        _in_range("batch_size", self.batch_size, 2, 65536)
+        _in_range("weight_decay", self.weight_decay, 0, 10)
+        _in_range("seed", self.seed, 0, 2**31 - 1)
+        _in_range("split_seed", self.split_seed, 0, 2**31 - 1)
+        _one_of("device", self.device, ("auto", "cpu", "cuda"))
+        _one_of("precision", self.precision, ("auto", "fp32", "bf16"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(CommonConfig):
+    """A VAE on the training images alone, without labels."""
+
+    epochs: int = option(24, "passes over the training images")
+    lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
+    latent_dim: int = option(128, "dimensions of the Gaussian posterior")
+    beta: float = option(1.0, "weight of the rate (KL) in the objective; 1 is the ELBO")
+    kl_warmup: int = option(3, "epochs over which beta rises linearly from zero")
+    augment: float = option(1.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
+    figures_every: int = option(6, "epochs between reconstruction, sample and traversal figures (and probes)")
+    resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _in_range("epochs", self.epochs, 1, 100_000)
+        _in_range("lr", self.lr, 0, 10)
+        _in_range("latent_dim", self.latent_dim, 1, 8192)
+        _in_range("beta", self.beta, 0, 1e6)
+        _in_range("kl_warmup", self.kl_warmup, 0, 100_000)
+        _in_range("augment", self.augment, 0, 2)
+        _in_range("figures_every", self.figures_every, 1, 100_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig(CommonConfig):
+    """What finetune and compare share: one head and one recipe for every arm."""
+
+    epochs: int = option(40, "passes over the labelled training images")
+    lr: float = option(1e-3, "peak learning rate of the head (cosine to zero)")
+    mode: str = option("frozen", "frozen (the encoder extracts features, the paper's) or full (all weights train)")
+    features: str = option("stages", "stages (every stage pooled and concatenated), last, or latent (a VAE's mean)")
+    label_fraction: float = option(1.0, "fraction of the labelled training groups used, nested and by group")
+    imagenet_weights: str = option("auto", "auto (timm, else the packaged Lite0 weights) or a safetensors file")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _in_range("epochs", self.epochs, 1, 100_000)
+        _in_range("lr", self.lr, 0, 10)
+        _in_range("label_fraction", self.label_fraction, 0, 1, open_low=True)
+        _one_of("mode", self.mode, ("frozen", "full"))
+        _one_of("features", self.features, ("last", "stages", "latent"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(HeadConfig):
+    """One arm at one seed."""
+
+    encoder: str = option(
+        "imagenet", "imagenet, random, pixels, majority, models:/derm-encoder@champion, runs:/ID or a file"
+    )
+    resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig(HeadConfig):
+    """Every arm at every seed under one protocol, and the verdict."""
+
+    encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and split")
+    arms: str = option(",".join(ARMS), "arms to compare, with commas between")
+    seeds: int = option(3, "runs of each arm, at seed, seed + 1, ...")
+    protocol: str = option("identical", "identical: one set of hyper-parameters for every arm (the paper's)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _in_range("seeds", self.seeds, 1, 1000)
+        _one_of("protocol", self.protocol, ("identical",))
+        if not self.arm_names:
+            raise UserError(f"arms={self.arms!r} is empty: choose from {', '.join(ARMS)}")
+        for arm in self.arm_names:
+            _one_of("arms", arm, ARMS)
+        if self.features == "latent" and {"imagenet", "random"} & set(self.arm_names):
+            raise UserError("features=latent exists for a VAE only: compare takes stages or last")
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The arms, each once, in the order given."""
+        return tuple(dict.fromkeys(arm.strip() for arm in self.arms.split(",") if arm.strip()))
+
+
+def resolved(config: CommonConfig, section: str) -> dict[str, object]:
+    """The configuration under dotted keys, `pretrain.lr` say, for the tracker."""
+    return {f"{section}.{item.name}": getattr(config, item.name) for item in fields(config)}

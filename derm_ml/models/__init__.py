@@ -1,0 +1,1 @@
+"""Networks: backbones and their weights, the VAE and its decoder, the classifier and its head."""

