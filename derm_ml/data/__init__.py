@@ -1,0 +1,1 @@
+"""Images in: sources, checks, splits, the decoded cache, batches and augmentation."""

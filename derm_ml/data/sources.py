@@ -1,0 +1,181 @@
+"""Where images come from, told apart by what is there: each source lists its images and reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from derm_ml.data.synthetic import SyntheticSpec, draw, lesion_factors
+from derm_ml.errors import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+COLUMNS = ["image_id", "label", "group", "split"]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A list of images and a way to read them.
+
+    Attributes:
+        records: image_id, label ("" is unlabelled), group ("" is none given), split ("" is to be drawn).
+        read: image_id to its encoded bytes, or to decoded uint8 RGB [h, w, 3].
+        refused: (image_id, reason) of what the listing already had to leave out.
+    """
+
+    kind: str
+    location: str
+    records: pd.DataFrame
+    read: Callable[[str], bytes | np.ndarray]
+    refused: tuple[tuple[str, str], ...] = field(default=())
+
+
+def open_source(spec: str) -> Source:
+    """Recognise a data set.
+
+    Args:
+        spec: `synthetic[:n=..,size=..,seed=..]`, `dermamnist[:28|64|128|224]`, a directory, or a CSV file.
+
+    Raises:
+        UserError: nothing there, nothing recognised, or a table without its columns.
+    """
+    name, _, options = spec.partition(":")
+    if name == "synthetic":
+        return _synthetic(SyntheticSpec.parse(options))
+    if name == "dermamnist":
+        return _dermamnist(options or "64")
+    path = Path(spec).expanduser()
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return _csv(path)
+    if not path.is_dir():
+        raise UserError(f"data={spec}: no such directory: give a folder of images, a CSV, 'synthetic' or 'dermamnist'")
+    if (path / "HAM10000_metadata.csv").is_file():
+        return _ham10000(path)
+    tables = [each for each in sorted(path.glob("*.csv")) if "path" in pd.read_csv(each, nrows=0).columns]
+    if len(tables) == 1:
+        return _csv(tables[0])
+    if len(tables) > 1:
+        raise UserError(f"data={spec}: {len(tables)} CSV files with a path column: give the one to use as data=FILE")
+    return _folders(path)
+
+
+def _table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=str)
+
+
+def _file_reader(root: Path) -> Callable[[str], bytes]:
+    return lambda image_id: (root / image_id).read_bytes()
+
+
+def _files(root: Path) -> list[Path]:
+    """Every visible file below `root`, in the order of its name."""
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        found += [Path(folder) / name for name in sorted(names) if not name.startswith(".")]
+    return found
+
+
+def _synthetic(spec: SyntheticSpec) -> Source:
+    rows, where = [], {}
+    for lesion, view in spec.views():
+        image_id = f"lesion_{lesion:06d}_{view}"
+        where[image_id] = (lesion, view)
+        rows.append((image_id, lesion_factors(lesion, spec.seed)[1], f"lesion_{lesion:06d}", ""))
+    location = f"synthetic:n={spec.n},size={spec.size},seed={spec.seed}"
+    return Source("synthetic", location, _table(rows), lambda image_id: draw(*where[image_id], spec.size, spec.seed))
+
+
+def _dermamnist(size: str) -> Source:
+    if size not in {"28", "64", "128", "224"}:
+        raise UserError(f"data=dermamnist:{size}: DermaMNIST comes in 28, 64, 128 and 224 px")
+    name = "dermamnist.npz" if size == "28" else f"dermamnist_{size}.npz"
+    root = Path(os.environ.get("DERM_ML_DATA", "~/.medmnist")).expanduser()
+    if not (root / name).is_file():
+        try:
+            from medmnist import DermaMNIST
+
+            root.mkdir(parents=True, exist_ok=True)
+            DermaMNIST(split="train", download=True, root=str(root), size=int(size))
+        except Exception as error:  # noqa: BLE001 (whatever went wrong, the cure is the same)
+            raise UserError(
+                f"data=dermamnist: {root / name} is not there and could not be downloaded ({type(error).__name__}): "
+                f"put {name} from Zenodo record 10519652 into {root}, or set DERM_ML_DATA to its folder"
+            ) from error
+    from medmnist import INFO
+
+    names = INFO["dermamnist"]["label"]
+    rows, images = [], {}
+    with np.load(root / name, allow_pickle=False) as archive:
+        for split in SPLITS:
+            pictures = archive[f"{split}_images"]
+            for number, label in enumerate(archive[f"{split}_labels"].ravel()):
+                image_id = f"{split}_{number:05d}"
+                images[image_id] = pictures[number]
+                rows.append((image_id, names[str(int(label))], image_id, split))
+    return Source("dermamnist", str(root / name), _table(rows), lambda image_id: images[image_id])
+
+
+def _ham10000(root: Path) -> Source:
+    table = pd.read_csv(root / "HAM10000_metadata.csv", dtype=str, keep_default_na=False)
+    missing = {"image_id", "dx", "lesion_id"} - set(table.columns)
+    if missing:
+        raise UserError(f"{root / 'HAM10000_metadata.csv'}: no column {', '.join(sorted(missing))}")
+    files: dict[str, Path] = {}
+    for path in _files(root):
+        if path.suffix.lower() in SUFFIXES and "segmentation" not in str(path.relative_to(root)).lower():
+            files.setdefault(path.stem, path.relative_to(root))
+    rows, refused = [], []
+    for record in table.itertuples():
+        found = files.pop(str(record.image_id), None)
+        if found is None:
+            refused.append((str(record.image_id), "in HAM10000_metadata.csv, but no image file has this name"))
+        else:
+            rows.append((str(found), str(record.dx), str(record.lesion_id), ""))
+    refused += [(str(path), "no row in HAM10000_metadata.csv") for path in files.values()]
+    return Source("ham10000", str(root), _table(rows), _file_reader(root), tuple(refused))
+
+
+def _csv(path: Path) -> Source:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = {"path", "label"} - set(table.columns)
+    if missing:
+        raise UserError(
+            f"{path}: no column {', '.join(sorted(missing))} (it has {', '.join(table.columns)}): "
+            "a data CSV has path and label, and may have group and split"
+        )
+    for name in ("group", "split"):
+        if name not in table:
+            table[name] = ""
+    table["split"] = table["split"].str.strip().str.lower().replace({"training": "train", "validation": "val"})
+    unknown = sorted(set(table["split"]) - {*SPLITS, ""})
+    if unknown:
+        raise UserError(f"{path}: split {unknown[0]!r} is not known: use train, val, test, or leave it empty")
+    rows = [(str(r.path), str(r.label).strip(), str(r.group), str(r.split)) for r in table.itertuples()]
+    if not rows:
+        raise UserError(f"{path}: no rows")
+    return Source("csv", str(path), _table(rows), _file_reader(path.parent))
+
+
+def _folders(root: Path) -> Source:
+    rows, refused = [], []
+    for path in _files(root):
+        relative = path.relative_to(root)
+        if path.suffix.lower() not in SUFFIXES:
+            refused.append((str(relative), f"not an image: {path.suffix or 'no'} suffix"))
+        elif len(relative.parts) == 1:
+            refused.append((str(relative), "beside the class folders: move it into the folder of its class"))
+        else:
+            rows.append((str(relative), relative.parts[0], "", ""))
+    if not rows:
+        seen = f"{len(refused)} files, none in a class folder" if refused else "it is empty"
+        raise UserError(
+            f"data={root}: no images recognised ({seen}): looked for HAM10000_metadata.csv, a CSV with a path "
+            "column, and a folder a class"
+        )
+    return Source("folders", str(root), _table(rows), _file_reader(root), tuple(refused))
