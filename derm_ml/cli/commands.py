@@ -1,0 +1,78 @@
+"""The three entry points, wired: a configuration, an MLflow run, a pipeline, its figures."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig
+from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.results import VaeSnapshot
+from derm_ml.tracking.mlflow import MlflowTracker, open_run
+
+
+def run(name: str, config: CommonConfig) -> None:
+    """Open the run, do the work, publish."""
+    with open_run(config.experiment, name, getattr(config, "resume", "")) as tracker:
+        if isinstance(config, PretrainConfig):
+            _pretrain(config, tracker)
+        elif isinstance(config, FinetuneConfig):
+            _finetune(config, tracker)
+        elif isinstance(config, CompareConfig):
+            _compare(config, tracker)
+
+
+def run_folder(run_id: str) -> Path:
+    """Where a run keeps its checkpoint: DERM_ML_RUNS, else runs/ beside the MLproject or in the current directory."""
+    return Path(os.environ.get("DERM_ML_RUNS", "checkpoints")) / run_id
+
+
+def _pretrain(config: PretrainConfig, tracker: MlflowTracker) -> None:
+    from derm_ml.pipelines import pretrain
+    from derm_ml.report.vae import save_figures
+
+    def publish(snapshot: VaeSnapshot) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for path in save_figures(snapshot, Path(folder)):
+                tracker.log_file(path, "figures")
+
+    result = pretrain.run(config, tracker, publish, run_folder(tracker.run_id))
+    figures = ", ".join(f"{name} {result.metrics[name]:.4f}" for name in ("val/elbo", "probe/auroc"))
+    print(f"pretrained: {figures}, {result.images_per_second:.0f} images/s; registered as {result.encoder_uri}")
+
+
+def _resolver(tracker: MlflowTracker, folder: Path):  # type: ignore[no-untyped-def]
+    from derm_ml.tracking.registry import resolve_encoder
+
+    def resolve(reference: str) -> EncoderFiles:
+        return resolve_encoder(tracker.client, reference, folder)
+
+    return resolve
+
+
+def _finetune(config: FinetuneConfig, tracker: MlflowTracker) -> None:
+    from derm_ml.pipelines import finetune
+
+    with tempfile.TemporaryDirectory() as folder:
+        metrics = finetune.run(config, tracker, _resolver(tracker, Path(folder)), run_folder(tracker.run_id))
+    shown = ("val/loss", "val/auroc", "gap/loss")
+    print("finetuned: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics))
+
+
+def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
+    from derm_ml.pipelines import compare
+    from derm_ml.report.comparison import verdict_table
+    from derm_ml.report.html import write_report
+    from derm_ml.tracking.registry import find_encoder
+
+    def find(backbone: str, size: int, fingerprint: str, split_id: str) -> str:
+        return find_encoder(tracker.client, backbone, size, fingerprint, split_id)
+
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = compare.run(config, tracker, _resolver(tracker, Path(folder)), find)
+    report = write_report(comparison, Path("reports") / tracker.run_id)
+    for path in sorted(report.parent.iterdir()):
+        tracker.log_file(path, "report")
+    print(verdict_table(comparison))
+    print(f"report: {report.absolute()}")

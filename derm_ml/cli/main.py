@@ -1,0 +1,76 @@
+"""From a command line to an exit code: 0 done, 2 something the user can put right, 130 Ctrl-C, 1 a defect."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+from derm_ml.cli.arguments import ENTRY_POINTS, build_parser, config_from
+from derm_ml.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        _run(words)
+    except UserError as error:
+        return _failed(error, words, 2)
+    except KeyboardInterrupt:
+        print("derm-ml: interrupted; the last checkpoint is kept", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001 (the door: a defect is said in one line, and with --debug in full)
+        return _failed(error, words, 1)
+    return 0
+
+
+def _run(words: list[str]) -> None:
+    arguments = build_parser().parse_args(words)
+    if arguments.command in ENTRY_POINTS:
+        config = config_from(arguments)
+        from derm_ml.tracking.server import check_server, tracking_uri
+
+        check_server(tracking_uri())
+        from derm_ml.cli import commands
+
+        commands.run(arguments.command, config)
+    elif arguments.command == "data":
+        from derm_ml.config import CommonConfig
+        from derm_ml.data.dataset import describe, prepare
+
+        config = CommonConfig(data=arguments.data, image_size=arguments.image_size, split_seed=arguments.split_seed)
+        print(describe(prepare(config.data, config.image_size, config.split_seed)))
+    else:
+        from derm_ml.cli.demo import demo
+
+        demo(arguments.data)
+
+
+def _failed(error: Exception, words: list[str], code: int) -> int:
+    if "--debug" in words:
+        traceback.print_exception(error)
+    kind = "" if code == 2 else f"{type(error).__name__}: "
+    hint = "" if code == 2 or "--debug" in words else " (--debug shows where)"
+    print(f"derm-ml: {kind}{error}{hint}", file=sys.stderr)
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if run_id and words[:1] and words[0] in ENTRY_POINTS:
+        from derm_ml.tracking.mlflow import fail_run
+
+        try:
+            fail_run(run_id, str(error))
+        except Exception as second:  # noqa: BLE001 (the first error is what matters)
+            print(f"derm-ml: run {run_id} could not be marked FAILED: {second}", file=sys.stderr)
+    return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """The first signal stops the work; further ones are ignored while runs are being closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt

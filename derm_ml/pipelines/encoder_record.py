@@ -1,0 +1,89 @@
+"""A finished encoder as files and facts: what is logged, registered and read by others."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from derm_ml import __version__
+from derm_ml.config import PretrainConfig
+from derm_ml.models.heads import FeatureExtractor
+from derm_ml.models.vae import ConvVae
+from derm_ml.pipelines.setup import Setting
+from derm_ml.tracking.base import EncoderRecord
+
+
+def encoder_record(
+    vae: ConvVae, setting: Setting, config: PretrainConfig, metrics: Mapping[str, float], folder: Path
+) -> EncoderRecord:
+    """Write the backbone as safetensors under timm's names and gather what its users must know."""
+    from safetensors.torch import save_file
+
+    encoder = copy.deepcopy(vae.encoder).cpu().float().eval()
+    preprocessing = {
+        "image_size": config.image_size,
+        "range": [0.0, 1.0],
+        "channel_order": "RGB",
+        "layout": "NCHW",
+        "resize": "shorter side to image_size (bilinear, antialiased), centre crop",
+        "mean": encoder.mean.flatten().tolist(),
+        "std": encoder.std.flatten().tolist(),
+        "normalised_inside": True,
+    }
+    dataset = setting.dataset
+    facts = {
+        "backbone": encoder.name,
+        "image_size": str(config.image_size),
+        "data.kind": dataset.kind,
+        "data.fingerprint": dataset.fingerprint,
+        "data.split": dataset.split_id,
+        "objective": f"vae beta={config.beta:g}",
+        "derm_ml": __version__,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / "encoder.safetensors"
+    state = {key: value.contiguous() for key, value in encoder.backbone.state_dict().items()}
+    save_file(state, weights, metadata={**facts, "preprocessing": json.dumps(preprocessing)})
+    return EncoderRecord(
+        module=FeatureExtractor(encoder).eval(),
+        example=torch.zeros(2, 3, config.image_size, config.image_size),
+        weights=weights,
+        card=_card(facts, preprocessing, dataset.counts, config, metrics),
+        preprocessing=preprocessing,
+        facts=facts,
+        score=float(metrics["probe/auroc"]),
+        score_name="probe/auroc",
+    )
+
+
+def _card(
+    facts: Mapping[str, str],
+    preprocessing: Mapping[str, object],
+    counts: Mapping[str, int],
+    config: PretrainConfig,
+    metrics: Mapping[str, float],
+) -> str:
+    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()))
+    return f"""# Dermatology encoder: {facts["backbone"]}, {config.image_size} px
+
+A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder (beta = {config.beta:g},
+{config.latent_dim} latents, {config.epochs} epochs) on the {counts["train"]:,} training images of
+`{facts["data.kind"]}` alone, without labels. Validation ({counts["val"]:,}) and test images ({counts["test"]:,})
+were not seen.
+
+Input: RGB in [0, 1], NCHW, {config.image_size} x {config.image_size}; {preprocessing["resize"]}. Normalisation is
+inside the model; with the safetensors file in timm, normalise with mean {preprocessing["mean"]} and std
+{preprocessing["std"]}. Output: the spatial means of every stage's feature map, concatenated.
+
+For research. It is no medical device; nothing was measured on other cameras, clinics or skin types.
+
+| metric (validation unless named train) | value |
+|---|---|
+{figures}
+
+Data fingerprint {facts["data.fingerprint"]}, split {facts["data.split"]}, derm_ml {facts["derm_ml"]}.
+"""

@@ -1,0 +1,65 @@
+"""Full fine-tuning: an encoder and its head, all weights trained, the same recipe for every arm."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from derm_ml.config import HeadConfig
+from derm_ml.data.batches import ImageBatches
+from derm_ml.models.backbones import Encoder
+from derm_ml.models.heads import Classifier, LinearHead
+from derm_ml.objectives.classification import ClassificationObjective
+from derm_ml.pipelines.features import extract
+from derm_ml.pipelines.setup import Setting, place
+from derm_ml.progress import progress
+from derm_ml.seeding import torch_generator
+from derm_ml.training.evaluation import evaluate_classifier, probabilities
+from derm_ml.training.trainer import Trainer
+
+
+class FullTraining:
+    """Trains an encoder and a head together, an epoch at a time."""
+
+    def __init__(
+        self, encoder: Encoder, setting: Setting, train: np.ndarray, val: np.ndarray, config: HeadConfig, seed: int
+    ) -> None:
+        self.setting, self.train, self.val, self.config, self.seed = setting, train, val, config, seed
+        classes = setting.dataset.classes
+        width = sum(encoder.widths) if config.features == "stages" else encoder.widths[-1]
+        head = LinearHead(width, len(classes))
+        start = extract(encoder, setting, train, config.features, "Features of train")  # type: ignore[arg-type]
+        head.standardise_by(start.features.cpu())
+        model = place(Classifier(encoder, head, config.features), setting.device)  # type: ignore[arg-type]
+        codes = torch.from_numpy(setting.dataset.codes(np.arange(len(setting.dataset.table)))).to(setting.device)
+        self.trainer = Trainer(
+            ClassificationObjective(model, codes),
+            steps=-(-len(train) // config.batch_size),
+            epochs=config.epochs,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            seed=seed,
+            precision=setting.precision,
+            warmup=0.5,
+        )
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch with augmentation; both splits' metrics without it, with the weights at its end."""
+        epoch = self.trainer.epoch
+        batches = ImageBatches(
+            self.setting.dataset.images,
+            self.train,
+            self.config.batch_size,
+            self.setting.device,
+            order=torch_generator(self.seed, "order", epoch),
+            augmentation=(torch_generator(self.seed, "augmentation", epoch), 1.0),
+        )
+        with progress(f"Epoch {epoch + 1}/{self.config.epochs}", len(self.train)) as bar:
+            self.trainer.train_epoch(batches, bar)
+        codes = self.setting.dataset.codes
+        train = (self.predict(self.train), codes(self.train))
+        return evaluate_classifier(train, (self.predict(self.val), codes(self.val)), self.setting.dataset.classes)
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Class probabilities [n, k] of rows."""
+        return probabilities(self.trainer.objective.model, self.setting.batches(rows), self.setting.precision)

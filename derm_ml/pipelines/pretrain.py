@@ -1,0 +1,134 @@
+"""Pretrain: a VAE on the training images alone, its encoder logged and registered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from derm_ml.config import PretrainConfig, resolved
+from derm_ml.data.batches import ImageBatches
+from derm_ml.errors import UserError
+from derm_ml.models.backbones import build_encoder, choose_backbone
+from derm_ml.models.vae import ConvVae
+from derm_ml.objectives.elbo import ElboObjective
+from derm_ml.pipelines.encoder_record import encoder_record
+from derm_ml.pipelines.features import probe
+from derm_ml.pipelines.setup import Setting, place, prepare_setting
+from derm_ml.pipelines.snapshot import take_snapshot
+from derm_ml.progress import progress
+from derm_ml.results import VaeSnapshot
+from derm_ml.seeding import derive_seed, torch_generator
+from derm_ml.tracking.base import Tracker
+from derm_ml.training.checkpoint import load_checkpoint, save_checkpoint
+from derm_ml.training.evaluation import elbo_metrics, evaluate_elbo
+from derm_ml.training.trainer import Trainer
+
+EVALUATED = 2048  # training images, drawn once, on which the training side of the gap is measured
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """Where the encoder is, and the last figures."""
+
+    encoder_uri: str
+    metrics: Mapping[str, float]
+    images_per_second: float
+
+
+def run(
+    config: PretrainConfig,
+    tracker: Tracker,
+    publish: Callable[[VaeSnapshot], None],
+    folder: Path,
+) -> PretrainResult:
+    """Train, log an epoch at a time, register.
+
+    Args:
+        publish: is handed what the VAE can do, every `figures_every` epochs and at the end.
+        folder: for this run's checkpoint and the files that are logged.
+
+    Raises:
+        UserError: bad data or parameters. NonFiniteLoss: the training diverged.
+    """
+    setting = prepare_setting(config, tracker)
+    dataset = setting.dataset
+    vae, trainer = build(config, setting)
+    tracker.log_params(resolved(config, "pretrain") | {"pretrain.backbone": vae.encoder.name})
+    checkpoint = folder / "last.safetensors"
+    identity = {"split": dataset.split_id, "seed": config.seed, "epochs": config.epochs}
+    if config.resume:
+        facts = load_checkpoint(checkpoint, trainer)
+        if {key: facts.get(key) for key in identity} != identity:
+            raise UserError(f"resume={config.resume}: other data, seed or epochs than the run had: give the same")
+    rows, val = dataset.rows("train"), dataset.rows("val")
+    if not len(val):
+        raise UserError(f"data={config.data}: no validation images: mark some with split=val")
+    seen = fixed_subsample(rows, config.seed)
+    metrics: dict[str, float] = {}
+    objective = trainer.objective
+    assert isinstance(objective, ElboObjective)
+    trained, seconds = 0, 0.0
+    with progress("Pretraining", len(rows) * (config.epochs - trainer.epoch)) as bar:
+        while trainer.epoch < config.epochs:
+            began = time.perf_counter()
+            trainer.train_epoch(training_batches(config, setting, rows, trainer.epoch), bar)
+            trained, seconds = trained + len(rows), seconds + time.perf_counter() - began
+            train_side, _ = evaluate_elbo(objective, setting.batches(seen), setting.precision)
+            val_side, means = evaluate_elbo(objective, setting.batches(val), setting.precision)
+            metrics = elbo_metrics(train_side, val_side, means)
+            metrics |= {"images_per_second": trained / seconds, "sigma": float(vae.log_sigma.detach().exp())}
+            last = trainer.epoch == config.epochs
+            if last or trainer.epoch % config.figures_every == 0:
+                publish(take_snapshot(vae, setting, trainer.epoch))
+                metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
+            tracker.log_metrics(metrics, step=trainer.epoch)
+            save_checkpoint(checkpoint, trainer, identity)
+    if "probe/auroc" not in metrics:  # resumed after its last epoch
+        metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
+    record = encoder_record(vae, setting, config, metrics, folder)
+    uri = tracker.log_encoder(record)
+    return PretrainResult(uri, metrics, trained / seconds if seconds else 0.0)
+
+
+def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
+    """The VAE with weights drawn from the seed, and its trainer."""
+    name = choose_backbone(config.backbone, setting.device)
+    encoder = build_encoder(name, config.image_size, derive_seed(config.seed, "encoder"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "decoder"))
+        vae = ConvVae(encoder, config.latent_dim)
+    place(vae, setting.device)
+    trainer = Trainer(
+        ElboObjective(vae, config.beta, config.kl_warmup),
+        steps=-(-len(setting.dataset.rows("train")) // config.batch_size),
+        epochs=config.epochs,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        precision=setting.precision,
+        warmup=1.0,
+    )
+    return vae, trainer
+
+
+def training_batches(config: PretrainConfig, setting: Setting, rows: np.ndarray, epoch: int) -> ImageBatches:
+    """One epoch's shuffled, augmented batches; streams derived from the seed and the epoch."""
+    return ImageBatches(
+        setting.dataset.images,
+        rows,
+        config.batch_size,
+        setting.device,
+        order=torch_generator(config.seed, "order", epoch),
+        augmentation=(torch_generator(config.seed, "augmentation", epoch), config.augment),
+    )
+
+
+def fixed_subsample(rows: np.ndarray, seed: int) -> np.ndarray:
+    """At most EVALUATED rows, the same at every epoch."""
+    chosen = torch.randperm(len(rows), generator=torch_generator(seed, "evaluated"))[:EVALUATED].numpy()
+    return np.sort(rows[chosen])

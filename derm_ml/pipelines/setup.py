@@ -1,0 +1,69 @@
+"""What every pipeline starts with: the data, its record for the tracker, the device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from derm_ml.config import CommonConfig
+from derm_ml.data.batches import ImageBatches
+from derm_ml.data.dataset import ImageDataset, prepare, report_json
+from derm_ml.models.backbones import Encoder
+from derm_ml.tracking.base import DatasetRecord, Tracker
+from derm_ml.training.trainer import Precision, choose_device, choose_precision
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data and machine of one pipeline."""
+
+    dataset: ImageDataset
+    device: torch.device
+    precision: Precision
+
+    def batches(self, rows: np.ndarray, batch_size: int = 256) -> ImageBatches:
+        """Rows in order, without augmentation: for evaluation and features."""
+        return ImageBatches(self.dataset.images, rows, batch_size, self.device)
+
+
+def prepare_setting(config: CommonConfig, tracker: Tracker) -> Setting:
+    """Open the data and the device, and record the data set, its report and its split.
+
+    Raises:
+        UserError: the data or the device cannot be used.
+    """
+    device = choose_device(config.device)
+    dataset = prepare(config.data, config.image_size, config.split_seed)
+    record = DatasetRecord(
+        name=dataset.kind,
+        source=dataset.location,
+        fingerprint=dataset.fingerprint,
+        split_id=dataset.split_id,
+        table=dataset.table,
+        counts=dataset.counts,
+    )
+    tracker.log_dataset(record)
+    tracker.log_text(report_json(dataset.report), "data/report.json")
+    tags = {"data.fingerprint": dataset.fingerprint, "data.split": dataset.split_id, "data.kind": dataset.kind}
+    tracker.set_tags(tags | {"data.location": dataset.location, "data.counts": json.dumps(dataset.counts)})
+    return Setting(dataset, device, choose_precision(config.precision, device))
+
+
+def place(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """On the device, channels last: two to four times the speed of contiguous convolutions on a CPU."""
+    return module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+@contextmanager
+def features_only(encoder: Encoder) -> Iterator[Encoder]:
+    """The encoder in eval mode, its training flag put back afterwards."""
+    training = encoder.training
+    try:
+        yield encoder.eval()
+    finally:
+        encoder.train(training)

@@ -1,0 +1,77 @@
+"""`mlflow run . -b host`: MLproject's entry points in this Python environment, without its container."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.projects.backend.abstract_backend import AbstractBackend
+from mlflow.projects.backend.local import _run_entry_point
+from mlflow.projects.submitted_run import SubmittedRun
+from mlflow.projects.utils import (
+    PROJECT_STORAGE_DIR,
+    fetch_and_validate_project,
+    get_entry_point_command,
+    get_or_create_run,
+    load_project,
+)
+
+from derm_ml.tracking.server import check_server, tracking_uri
+
+
+class HostBackend(AbstractBackend):  # type: ignore[misc]
+    """MLflow's local backend with the project's docker_env taken off.
+
+    MLproject allows one environment field only, and docker_env overrides --env-manager: hence a backend. A
+    `resume` parameter is the run to go on in, so no second run is made.
+    """
+
+    def run(
+        self,
+        project_uri: str,
+        entry_point: str,
+        params: dict[str, Any],
+        version: str | None,
+        backend_config: dict[str, Any],
+        tracking_uri: str,
+        experiment_id: str,
+    ) -> SubmittedRun:
+        """Start the entry point in a child process; its status is the run's."""
+        uri = _absolute()
+        check_server(uri)
+        work_dir = fetch_and_validate_project(project_uri, version, entry_point, params)
+        project = load_project(work_dir)
+        parameters = {key: _from_here(key, str(value)) for key, value in params.items()}
+        resume = parameters.get("resume") or None
+        run = get_or_create_run(resume, project_uri, experiment_id, work_dir, version, entry_point, parameters)
+        run_id = run.info.run_id
+        try:
+            storage = backend_config.get(PROJECT_STORAGE_DIR)
+            command = get_entry_point_command(project, entry_point, parameters, storage)
+            # `python` in MLproject is the interpreter that runs this.
+            os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+            return _run_entry_point(" ".join(command), work_dir, experiment_id, run_id=run_id)
+        except BaseException as error:
+            client = mlflow.MlflowClient()
+            client.set_tag(run_id, "error", str(error)[:5000])
+            client.set_terminated(run_id, "FAILED")
+            raise
+
+
+def _absolute() -> str:
+    """The tracking URI, absolute also for the child, whose working directory is the project's."""
+    os.environ.setdefault("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())
+    uri = tracking_uri()
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    mlflow.set_tracking_uri(uri)
+    return uri
+
+
+def _from_here(name: str, value: str) -> str:
+    """A path that exists where the user stands, absolute; anything else as it is."""
+    if name in ("data", "encoder", "imagenet_weights") and value and Path(value).exists():
+        return str(Path(value).absolute())
+    return value

@@ -1,0 +1,202 @@
+"""MLflow behind the Tracker protocol: every write names its run, nothing global but the tracking URI."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.time import get_current_time_millis
+
+from derm_ml.errors import UserError
+from derm_ml.tracking.base import DatasetRecord, EncoderRecord
+from derm_ml.tracking.registry import register_encoder
+from derm_ml.tracking.server import check_server, tracking_uri
+
+CONTEXTS = {"train": "training", "val": "validation", "test": "testing"}
+logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
+
+
+class MlflowTracker:
+    """One MLflow run."""
+
+    def __init__(self, client: MlflowClient, run: Run) -> None:
+        self.client, self._run = client, run
+
+    @property
+    def run_id(self) -> str:
+        """The run's ID."""
+        return str(self._run.info.run_id)
+
+    def log_params(self, params: Mapping[str, object]) -> None:
+        """Immutable in MLflow: logging another value over one raises, naming the key."""
+        rows = [Param(key, str(value)) for key, value in params.items()]
+        try:
+            self.client.log_batch(self.run_id, params=rows)
+        except MlflowException as error:
+            if "immutable" not in str(error) and "Changing param" not in str(error):
+                raise
+            logged = self.client.get_run(self.run_id).data.params
+            changed = [row.key for row in rows if logged.get(row.key, row.value) != row.value]
+            raise UserError(
+                f"run {self.run_id} was started with other parameters ({', '.join(changed)}): resume with the same"
+            ) from error
+        self.log_text(json.dumps(dict(params), indent=1, default=str), f"config/{next(iter(params)).split('.')[0]}.json")
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """All in one request (MLflow's limit is 1,000)."""
+        now = get_current_time_millis()
+        rows = [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        for start in range(0, len(rows), 1000):
+            self.client.log_batch(self.run_id, metrics=rows[start : start + 1000])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set or overwrite."""
+        self.client.log_batch(self.run_id, tags=[RunTag(key, str(value)[:5000]) for key, value in tags.items()])
+
+    def log_file(self, path: Path, folder: str = "") -> None:
+        """A file as an artifact."""
+        self.client.log_artifact(self.run_id, str(path), folder or None)
+
+    def log_text(self, text: str, name: str) -> None:
+        """Text as the artifact `name`."""
+        self.client.log_text(self.run_id, text, name)
+
+    def log_dataset(self, record: DatasetRecord) -> None:
+        """A dataset input for each split, and the split as data/split.csv."""
+        source = json.dumps({"uri": record.source})
+        inputs = []
+        for split, context in CONTEXTS.items():
+            profile = json.dumps({"images": record.counts[split], "fingerprint": record.fingerprint, "split": record.split_id})
+            dataset = Dataset(f"{record.name}-{split}", record.fingerprint[:32], "local", source, profile=profile)
+            inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
+        self.client.log_inputs(self.run_id, datasets=inputs)
+        self.log_text(record.table.drop(columns="code").to_csv(index=False), "data/split.csv")
+
+    def log_encoder(self, record: EncoderRecord) -> str:
+        """Logged as pt2 and safetensors, registered; see `registry`."""
+        return register_encoder(self.client, self._run, record)
+
+    @contextmanager
+    def child(self, name: str, tags: Mapping[str, str] | None = None) -> Iterator[MlflowTracker]:
+        """A nested run that ends with its block."""
+        all_tags = {"mlflow.parentRunId": self.run_id, "mlflow.source.type": "PROJECT", **(tags or {})}
+        run = self.client.create_run(self._run.info.experiment_id, tags=all_tags, run_name=name)
+        with ended_with_its_block(self.client, run.info.run_id):
+            yield MlflowTracker(self.client, run)
+
+
+@contextmanager
+def ended_with_its_block(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """FINISHED, KILLED on Ctrl-C, FAILED with its reason on an exception: never left RUNNING."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        client.set_tag(run_id, "error", "interrupted")
+        client.set_terminated(run_id, "KILLED")
+        raise
+    except BaseException as error:
+        client.set_tag(run_id, "error", one_line(error))
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def one_line(error: BaseException) -> str:
+    """The message for a tag: what the user saw, or the kind of the exception and its first line."""
+    if isinstance(error, UserError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
+
+
+@contextmanager
+def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTracker]:
+    """The run that `mlflow run` made (MLFLOW_RUN_ID), the one to resume, or a new one.
+
+    Raises:
+        UserError: the server does not answer, or there is no such run.
+    """
+    client = connect()
+    given = os.environ.get("MLFLOW_RUN_ID", "")
+    run_id = resume or given
+    if run_id:
+        try:
+            run = client.get_run(run_id)
+        except MlflowException as error:
+            raise UserError(f"resume={run_id}: there is no such run on this tracking server") from error
+        if resume and given and given != resume:
+            client.set_tag(given, "resumed", resume)
+            client.set_terminated(given, "FINISHED")
+        client.update_run(run_id, status="RUNNING")
+        with suppress(MlflowException):
+            client.delete_tag(run_id, "error")
+    else:
+        run = client.create_run(_experiment_id(client, experiment), run_name=name, tags=_source_tags())
+    with ended_with_its_block(client, run.info.run_id), _system_metrics(run.info.run_id, resumed=bool(resume)):
+        tracker = MlflowTracker(client, run)
+        tracker.log_text(_environment(), "environment.txt")
+        yield tracker
+
+
+def connect() -> MlflowClient:
+    """A client of the tracking server, which is asked first whether it is there."""
+    uri = tracking_uri()
+    check_server(uri)
+    mlflow.set_tracking_uri(uri)
+    return MlflowClient(uri)
+
+
+def fail_run(run_id: str, message: str) -> None:
+    """End a run that `mlflow run` made before its child could open it."""
+    client = connect()
+    client.set_tag(run_id, "error", message[:5000])
+    client.set_terminated(run_id, "FAILED")
+
+
+def _experiment_id(client: MlflowClient, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name))
+
+
+def _source_tags() -> dict[str, str]:
+    tags = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "derm-ml", "mlflow.user": os.environ.get("USER", "")}
+    with suppress(OSError, subprocess.CalledProcessError):
+        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        tags["mlflow.source.git.commit"] = commit
+    return tags
+
+
+@contextmanager
+def _system_metrics(run_id: str, *, resumed: bool) -> Iterator[None]:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run_id, resume_logging=resumed)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+def _environment() -> str:
+    packages = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}, key=str.lower)
+    facts = [f"# Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs", *packages]
+    return "\n".join(facts) + "\n"
+
+
+def download(uri: str, folder: Path | None = None) -> Path:
+    """Artifacts of a model or run URI, in a folder of their own."""
+    target = folder or Path(tempfile.mkdtemp(prefix="derm-ml-"))
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))

@@ -1,0 +1,197 @@
+"""The registry: a version of `derm-encoder` for every pretraining, the alias `champion` on the best."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus, Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from derm_ml.errors import UserError
+from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.tracking.base import EncoderRecord
+
+NAME = "derm-encoder"
+WEIGHTS = "encoder.safetensors"
+
+
+def register_encoder(client: MlflowClient, run: Run, record: EncoderRecord) -> str:
+    """Save as pt2 (any batch size) beside the safetensors, upload all of it, then register.
+
+    Returns:
+        `models:/derm-encoder/N`.
+    """
+    with tempfile.TemporaryDirectory(prefix="derm-ml-") as temporary:
+        folder = Path(temporary) / "model"
+        _save(folder, record)
+        model = client.create_logged_model(
+            run.info.experiment_id, name="encoder", source_run_id=run.info.run_id, tags=dict(record.facts)
+        )
+        try:
+            client.log_model_artifacts(model.model_id, str(folder))
+        except BaseException:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+            raise
+        client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    try:
+        client.create_registered_model(NAME, description="Encoders pretrained on dermatology images alone.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    score = {"score": repr(record.score), "score.name": record.score_name}
+    version = client.create_model_version(
+        NAME,
+        source=f"models:/{model.model_id}",
+        run_id=run.info.run_id,
+        tags={**record.facts, **score},
+        description=record.card,
+        model_id=model.model_id,
+    )
+    choose_champion(client, version)
+    return f"models:/{NAME}/{version.version}"
+
+
+def _save(folder: Path, record: EncoderRecord) -> None:
+    import torch
+    from mlflow.models import infer_signature
+
+    with torch.no_grad():
+        features = record.module(record.example)
+    example = record.example.numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.export warns of its own internals
+        mlflow.pytorch.save_model(
+            record.module,
+            str(folder),
+            serialization_format="pt2",
+            signature=infer_signature(example, features.numpy()),
+            input_example=example,
+            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "numpy", "mlflow"],
+            metadata={"preprocessing": dict(record.preprocessing), **record.facts},
+        )
+    shutil.copy(record.weights, folder / WEIGHTS)
+    (folder / "preprocessing.json").write_text(json.dumps(dict(record.preprocessing), indent=1))
+    (folder / "README.md").write_text(record.card)
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(f"{digest}  {WEIGHTS}\n")
+
+
+def choose_champion(client: MlflowClient, challenger: ModelVersion) -> None:
+    """Move `champion` to the challenger when there is none, or it is better on the same data and split.
+
+    Scores of different data cannot be compared: there the champion stays, except that real images take over
+    from synthetic ones. Why is written on the version, as the tag `champion.reason`.
+    """
+    try:
+        champion = client.get_model_version_by_alias(NAME, "champion")
+    except MlflowException:
+        champion = None
+    moved, reason = champion_rule(dict(challenger.tags), dict(champion.tags) if champion else None)
+    client.set_model_version_tag(NAME, challenger.version, "champion.reason", reason)
+    if moved:
+        if champion:
+            client.set_registered_model_alias(NAME, "previous", champion.version)
+        client.set_registered_model_alias(NAME, "champion", challenger.version)
+
+
+def champion_rule(challenger: dict[str, str], champion: dict[str, str] | None) -> tuple[bool, str]:
+    """Whether the challenger becomes champion, and why; both as tags of their versions."""
+    if champion is None:
+        return True, "the first version"
+    same = all(challenger.get(key) == champion.get(key) for key in ("data.fingerprint", "data.split"))
+    if same:
+        new, old = float(challenger["score"]), float(champion["score"])
+        word = "above" if new > old else "not above"
+        return new > old, f"{challenger['score.name']} {new:.4f} is {word} the champion's {old:.4f}, same data and split"
+    if champion.get("data.kind") == "synthetic" and challenger.get("data.kind") != "synthetic":
+        return True, "the champion was trained on synthetic images, this one on real ones"
+    return False, "other data or another split than the champion's: their scores cannot be compared"
+
+
+def find_encoder(client: MlflowClient, backbone: str, size: int, fingerprint: str, split_id: str) -> str:
+    """The best-scoring version pretrained on exactly this data and split.
+
+    Raises:
+        UserError: there is none; the message has the command that makes one.
+    """
+    found = [
+        version
+        for version in client.search_model_versions(f"name='{NAME}'")
+        if version.tags.get("data.fingerprint") == fingerprint
+        and version.tags.get("data.split") == split_id
+        and version.tags.get("backbone") == backbone
+        and version.tags.get("image_size") == str(size)
+    ]
+    if not found:
+        raise UserError(
+            f"no {backbone} encoder at {size} px is registered for this data and split: run "
+            "`mlflow run . -e pretrain` with the same data first, or give encoder=models:/..., runs:/ID or a file"
+        )
+    best = max(found, key=lambda version: float(version.tags.get("score", "-inf")))
+    return f"models:/{NAME}/{best.version}"
+
+
+def resolve_encoder(client: MlflowClient, reference: str, folder: Path) -> EncoderFiles:
+    """The weights behind `models:/...`, `runs:/ID` or a safetensors file; downloads are checked by SHA-256.
+
+    Raises:
+        UserError: nothing there, or damaged.
+    """
+    if not reference.startswith(("models:/", "runs:/")):
+        return _from_file(Path(reference))
+    uri, version = reference, None
+    try:
+        if reference.startswith("runs:/"):
+            run_id = reference.removeprefix("runs:/").split("/")[0]
+            versions = client.search_model_versions(f"run_id='{run_id}'")
+            if not versions:
+                raise UserError(f"encoder={reference}: no registered encoder came out of this run")
+            version = versions[0]
+        else:
+            version = _version(client, reference.removeprefix("models:/"))
+        uri = f"models:/{version.name}/{version.version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+    except MlflowException as error:
+        raise UserError(f"encoder={reference}: not found on this tracking server ({error.error_code})") from error
+    weights = local / WEIGHTS
+    expected = (local / "SHA256SUMS").read_text().split()[0] if (local / "SHA256SUMS").is_file() else ""
+    if not weights.is_file() or hashlib.sha256(weights.read_bytes()).hexdigest() != expected:
+        raise UserError(f"encoder={reference}: {WEIGHTS} is missing or does not match its SHA-256: it is damaged")
+    return EncoderFiles(weights, dict(version.tags), uri)
+
+
+def _version(client: MlflowClient, path: str) -> Any:
+    if "@" in path:
+        return client.get_model_version_by_alias(*path.split("@", 1))
+    name, _, number = path.partition("/")
+    if number in ("", "latest"):
+        versions = client.search_model_versions(f"name='{name}'")
+        if not versions:
+            raise UserError(f"encoder=models:/{path}: no version of {name} is registered")
+        return max(versions, key=lambda version: int(version.version))
+    return client.get_model_version(name, number)
+
+
+def _from_file(path: Path) -> EncoderFiles:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise UserError(
+            f"encoder={path}: no such file, and not imagenet, random, pixels, majority, models:/... or runs:/ID"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise UserError(f"encoder={path}: not a safetensors file ({error})") from error
+    return EncoderFiles(path, facts, str(path))

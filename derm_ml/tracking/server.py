@@ -1,0 +1,55 @@
+"""Where the tracking server is, and whether it answers: asked once, before anything else."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from derm_ml.errors import UserError
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, else mlflow.db in the current directory; a relative SQLite path is made absolute."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    prefix = "sqlite:///"
+    if uri.startswith(prefix) and not uri.startswith(prefix + "/"):
+        return prefix + str(Path(uri[len(prefix) :]).absolute())
+    return uri
+
+
+def masked(uri: str) -> str:
+    """The URI without its user and password."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+
+
+def check_server(uri: str, timeout: float = 5.0) -> None:
+    """Ask an HTTP server for its health, once; look whether a SQLite file's directory is there.
+
+    Raises:
+        UserError: it does not answer, or refuses; MLflow's own client would retry for minutes.
+    """
+    if uri.startswith("sqlite:///"):
+        folder = Path(uri.removeprefix("sqlite:///")).parent
+        if not folder.is_dir():
+            raise UserError(f"tracking database {uri}: no directory {folder}: make it, or set MLFLOW_TRACKING_URI")
+        return
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=timeout):  # noqa: S310 (http checked above)
+            return
+    except urllib.error.HTTPError as error:
+        if error.code < 500:
+            return  # it is there; whether the login is right MLflow's client says at once
+        reason = f"HTTP {error.code}"
+    except (urllib.error.URLError, OSError) as error:
+        reason = str(getattr(error, "reason", error))
+    raise UserError(
+        f"tracking server {masked(uri)} does not answer ({reason}): start it, or set MLFLOW_TRACKING_URI"
+    )
