@@ -54,9 +54,7 @@ class CommonConfig:
         if not self.data.strip():
             raise UserError("data is empty: give a folder of images, a CSV file, 'synthetic' or 'dermamnist'")
         if not 32 <= self.image_size <= 256 or self.image_size % 32:
-            raise UserError(
-                f"image_size={self.image_size} does not fit: it must be 32, 64, ... 256 (divisible by 32)"
-            )
+            raise UserError(f"image_size={self.image_size} does not fit: it must be 32, 64, ... 256 (divisible by 32)")
         _in_range("batch_size", self.batch_size, 2, 65536)
         _in_range("weight_decay", self.weight_decay, 0, 10)
         _in_range("seed", self.seed, 0, 2**31 - 1)

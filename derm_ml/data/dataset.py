@@ -128,7 +128,9 @@ def _decode_all(source: Source, digests: dict[str, str], size: int, folder: Path
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
-        refused = [(image_id, "cannot be read: no such file, or no permission") for image_id, d in digests.items() if not d]
+        refused = [
+            (image_id, "cannot be read: no such file, or no permission") for image_id, d in digests.items() if not d
+        ]
         mended: list[tuple[str, str]] = []
         rows: dict[str, int] = {}
         thumbs = []
@@ -157,7 +159,9 @@ def _decode_all(source: Source, digests: dict[str, str], size: int, folder: Path
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _decoded(source: Source, order: list[str], size: int) -> Iterator[tuple[str, tuple[np.ndarray, list[str]] | RefusedImage]]:
+def _decoded(
+    source: Source, order: list[str], size: int
+) -> Iterator[tuple[str, tuple[np.ndarray, list[str]] | RefusedImage]]:
     def one(image_id: str) -> tuple[np.ndarray, list[str]] | RefusedImage:
         try:
             return decode(source.read(image_id), size)
@@ -172,7 +176,9 @@ def _decoded(source: Source, order: list[str], size: int) -> Iterator[tuple[str,
                 yield image_id, picture
 
 
-def _usable(records: pd.DataFrame, digests: dict[str, str], decoded: dict[str, int], report: DataReport) -> pd.DataFrame:
+def _usable(
+    records: pd.DataFrame, digests: dict[str, str], decoded: dict[str, int], report: DataReport
+) -> pd.DataFrame:
     """The rows to keep, one a distinct image; copies are refused, all of them where their labels disagree."""
     table = records.assign(content=records["image_id"].map(digests))
     bad = dict(report.refused)
@@ -203,7 +209,9 @@ def _assemble(
 ) -> ImageDataset:
     if table.empty:
         reasons = Counter(reason.split("(")[0].strip() for _, reason in report.refused).most_common(1)
-        raise UserError(f"data={source.location}: none of the images can be used: {reasons[0][0] if reasons else 'none'}")
+        raise UserError(
+            f"data={source.location}: none of the images can be used: {reasons[0][0] if reasons else 'none'}"
+        )
     positions = table["content"].map(decoded).to_numpy()
     place = {int(position): row for row, position in enumerate(positions)}
     pairs = [(place[i], place[j]) for i, j in near if i in place and j in place]

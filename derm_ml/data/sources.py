@@ -102,7 +102,7 @@ def _dermamnist(size: str) -> Source:
 
             root.mkdir(parents=True, exist_ok=True)
             DermaMNIST(split="train", download=True, root=str(root), size=int(size))
-        except Exception as error:  # noqa: BLE001 (whatever went wrong, the cure is the same)
+        except Exception as error:
             raise UserError(
                 f"data=dermamnist: {root / name} is not there and could not be downloaded ({type(error).__name__}): "
                 f"put {name} from Zenodo record 10519652 into {root}, or set DERM_ML_DATA to its folder"

@@ -34,7 +34,7 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
 
     try:
         donor = timm.create_model(encoder.name, pretrained=True, num_classes=0)
-    except Exception as error:  # noqa: BLE001 (timm and the hub raise many kinds; all mean: not to be had)
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"ImageNet weights of {encoder.name!r} cannot be had from timm ({reason}): allow the network, give "

@@ -30,7 +30,9 @@ def arm_of(encoder: str) -> str:
     return encoder if encoder in ("imagenet", "random", "pixels", "majority") else "vae"
 
 
-def build_arm(arm: str, config: HeadConfig, setting: Setting, seed: int, files: EncoderFiles | None) -> tuple[Encoder, str]:
+def build_arm(
+    arm: str, config: HeadConfig, setting: Setting, seed: int, files: EncoderFiles | None
+) -> tuple[Encoder, str]:
     """The arm's encoder at a seed, and where its weights came from.
 
     Raises:

@@ -52,7 +52,9 @@ class MlflowTracker:
             raise UserError(
                 f"run {self.run_id} was started with other parameters ({', '.join(changed)}): resume with the same"
             ) from error
-        self.log_text(json.dumps(dict(params), indent=1, default=str), f"config/{next(iter(params)).split('.')[0]}.json")
+        self.log_text(
+            json.dumps(dict(params), indent=1, default=str), f"config/{next(iter(params)).split('.')[0]}.json"
+        )
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """All in one request (MLflow's limit is 1,000)."""
@@ -78,7 +80,9 @@ class MlflowTracker:
         source = json.dumps({"uri": record.source})
         inputs = []
         for split, context in CONTEXTS.items():
-            profile = json.dumps({"images": record.counts[split], "fingerprint": record.fingerprint, "split": record.split_id})
+            profile = json.dumps(
+                {"images": record.counts[split], "fingerprint": record.fingerprint, "split": record.split_id}
+            )
             dataset = Dataset(f"{record.name}-{split}", record.fingerprint[:32], "local", source, profile=profile)
             inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
         self.client.log_inputs(self.run_id, datasets=inputs)

@@ -111,7 +111,10 @@ def champion_rule(challenger: dict[str, str], champion: dict[str, str] | None) -
     if same:
         new, old = float(challenger["score"]), float(champion["score"])
         word = "above" if new > old else "not above"
-        return new > old, f"{challenger['score.name']} {new:.4f} is {word} the champion's {old:.4f}, same data and split"
+        return (
+            new > old,
+            f"{challenger['score.name']} {new:.4f} is {word} the champion's {old:.4f}, same data and split",
+        )
     if champion.get("data.kind") == "synthetic" and challenger.get("data.kind") != "synthetic":
         return True, "the champion was trained on synthetic images, this one on real ones"
     return False, "other data or another split than the champion's: their scores cannot be compared"

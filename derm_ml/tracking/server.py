@@ -50,6 +50,4 @@ def check_server(uri: str, timeout: float = 5.0) -> None:
         reason = f"HTTP {error.code}"
     except (urllib.error.URLError, OSError) as error:
         reason = str(getattr(error, "reason", error))
-    raise UserError(
-        f"tracking server {masked(uri)} does not answer ({reason}): start it, or set MLFLOW_TRACKING_URI"
-    )
+    raise UserError(f"tracking server {masked(uri)} does not answer ({reason}): start it, or set MLFLOW_TRACKING_URI")

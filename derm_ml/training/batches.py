@@ -15,9 +15,7 @@ class TensorBatches:
         inputs: [n, ...] on the device. rows: [n] int64, their rows in the data set.
     """
 
-    def __init__(
-        self, inputs: Tensor, rows: Tensor, batch_size: int, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, inputs: Tensor, rows: Tensor, batch_size: int, generator: torch.Generator | None = None) -> None:
         self.inputs, self.rows, self.batch_size, self.generator = inputs, rows, batch_size, generator
 
     def __len__(self) -> int:

@@ -73,7 +73,9 @@ class Trainer:
         self._trained = trained
         self._factor = warmup_cosine(steps * epochs, int(warmup * steps))
 
-    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], progress: Progress | None = None) -> dict[str, float]:
+    def train_epoch(
+        self, batches: Iterable[tuple[Tensor, Tensor]], progress: Progress | None = None
+    ) -> dict[str, float]:
         """One epoch; returns each metric's mean over its images, as seen while the weights moved.
 
         Raises:
