@@ -49,8 +49,8 @@ class _Lines:
         self._last = time.monotonic()
         rate = self._done / max(self._last - self._start, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0
-        line = f"{self._title}: {self._done:,}/{self._total:,} {self._unit}, {rate:,.0f} {self._unit}/s, {left:,.0f} s left"
-        print(f"{line}  {self._note}".rstrip(), file=sys.stderr, flush=True)
+        line = f"{self._title}: {self._done:,}/{self._total:,} {self._unit}, {rate:,.0f} {self._unit}/s"
+        print(f"{line}, {left:,.0f} s left  {self._note}".rstrip(), file=sys.stderr, flush=True)
 
 
 @contextmanager

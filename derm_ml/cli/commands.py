@@ -71,7 +71,7 @@ def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         comparison = compare.run(config, tracker, _resolver(tracker, Path(folder)), find)
-    report = write_report(comparison, Path("reports") / tracker.run_id)
+    report = write_report(comparison, Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id)
     for path in sorted(report.parent.iterdir()):
         tracker.log_file(path, "report")
     print(verdict_table(comparison))

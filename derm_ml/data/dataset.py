@@ -62,11 +62,11 @@ class ImageDataset:
 
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Class codes of rows, int64."""
-        return self.table["code"].to_numpy()[rows]
+        return np.asarray(self.table["code"].to_numpy()[rows])
 
     def groups(self, rows: np.ndarray) -> np.ndarray:
         """Group keys of rows."""
-        return self.table["group"].to_numpy()[rows]
+        return np.asarray(self.table["group"].to_numpy()[rows])
 
     @property
     def counts(self) -> dict[str, int]:
@@ -184,16 +184,16 @@ def _usable(
     bad = dict(report.refused)
     same_as_bad = {digests[image_id] for image_id in bad if digests.get(image_id)}
     for row in table[table["content"].isin(same_as_bad) & ~table["image_id"].isin(bad)].itertuples():
-        report.refused.append((row.image_id, "a copy of a refused image"))
+        report.refused.append((str(row.image_id), "a copy of a refused image"))
     table = table[table["content"].isin(decoded)].sort_values(["content", "image_id"], ignore_index=True)
     labels = table.groupby("content")["label"].transform("nunique")
     for row in table[labels > 1].itertuples():
-        report.refused.append((row.image_id, f"the same image has other labels elsewhere (here {row.label!r})"))
+        report.refused.append((str(row.image_id), f"the same image has other labels elsewhere (here {row.label!r})"))
     table = table[labels == 1]
     copies = table.duplicated("content")
     originals = table[~copies].set_index("content")["image_id"]
     for row in table[copies].itertuples():
-        report.refused.append((row.image_id, f"an exact copy of {originals[row.content]}"))
+        report.refused.append((str(row.image_id), f"an exact copy of {originals[str(row.content)]}"))
     return table[~copies].reset_index(drop=True)
 
 

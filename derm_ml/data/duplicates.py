@@ -16,7 +16,7 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     block = side // SIDE
     grey = images.astype(np.uint32) @ np.array([77, 150, 29], dtype=np.uint32)
     means = grey.reshape(count, SIDE, block, SIDE, block).sum(axis=(2, 4)) // (block * block * 256)
-    return means.astype(np.uint8).reshape(count, SIDE * SIDE)
+    return np.asarray(means.astype(np.uint8).reshape(count, SIDE * SIDE))
 
 
 def near_pairs(thumbs: np.ndarray, chunk: int = 2048) -> list[tuple[int, int]]:

@@ -106,7 +106,7 @@ def _outline(u: np.ndarray, v: np.ndarray, factors: Factors, rng: np.random.Gene
     for harmonic in range(5, 14):
         radius *= 1 + 0.07 * factors.border * rng.normal() * np.cos(harmonic * angle + rng.uniform(0, 6.28))
     edge = 0.035 * (1.3 - factors.border)
-    return 1 / (1 + np.exp(((np.hypot(u, v * rng.uniform(1.0, 1.35)) - radius) / edge).clip(-30, 30)))
+    return np.asarray(1 / (1 + np.exp(((np.hypot(u, v * rng.uniform(1.0, 1.35)) - radius) / edge).clip(-30, 30))))
 
 
 def _pigment(u: np.ndarray, v: np.ndarray, factors: Factors, rng: np.random.Generator) -> np.ndarray:
@@ -122,7 +122,7 @@ def _pigment(u: np.ndarray, v: np.ndarray, factors: Factors, rng: np.random.Gene
         base = np.tensordot(weights / weights.sum(axis=0), PIGMENTS[chosen], axes=(0, 0))
     pitch = rng.uniform(11, 17)
     network = np.cos(2 * np.pi * pitch * u) * np.cos(2 * np.pi * pitch * v)
-    return base * (1 + 0.35 * factors.texture * network[..., None])
+    return np.asarray(base * (1 + 0.35 * factors.texture * network[..., None]))
 
 
 def _hairs(image: np.ndarray, x: np.ndarray, y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

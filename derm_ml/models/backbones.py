@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -27,6 +27,7 @@ class Encoder(nn.Module):
         UserError: timm has no such model, or it gives no feature maps, or not at this size.
     """
 
+    backbone: Any
     mean: Tensor
     std: Tensor
 
@@ -34,7 +35,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.name, self.image_size = name, image_size
         self.backbone = _create(name, image_size)
-        statistics = self.backbone.pretrained_cfg
+        statistics: dict[str, Any] = self.backbone.pretrained_cfg
         for key in ("mean", "std"):
             values = torch.tensor(statistics.get(key) or (0.5, 0.5, 0.5)).view(1, 3, 1, 1)
             self.register_buffer(key, values, persistent=False)

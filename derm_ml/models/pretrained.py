@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
     import timm
 
     try:
-        donor = timm.create_model(encoder.name, pretrained=True, num_classes=0)
+        donor: Any = timm.create_model(encoder.name, pretrained=True, num_classes=0)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

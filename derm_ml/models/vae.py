@@ -56,7 +56,7 @@ class ConvVae(nn.Module):
 
     def decode(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b 3 s s"]:
         """The mean of p(x | z), in [0, 1]."""
-        return self.decoder(z)
+        return self.decoder(z)  # type: ignore[no-any-return]
 
     def forward(
         self, images: Float[Tensor, "b 3 s s"], generator: torch.Generator | None = None

@@ -75,6 +75,7 @@ def _with_test(
         predicted = training.predict_test()
         test = {f"test/{k}": v for k, v in classification_metrics(predicted, labels, dataset.classes).items()}
         child.log_metrics(test, step=config.epochs)
+        child.flush()
         runs.append(ArmRun(arm=arm, seed=seed, history=history, test=test, test_probabilities=predicted))
     return Comparison(
         data=dataset.location,

@@ -102,13 +102,13 @@ def probe(encoder: Encoder, setting: Setting, batch_size: int, seed: int, epochs
     Trained on the labelled training images with the heads' recipe; nothing when there are no labels.
     """
     dataset = setting.dataset
-    parts = [
+    train, val = (
         extract(encoder, setting, dataset.rows(split, labelled=True), "stages", f"Features of {split}")
         for split in ("train", "val")
-    ]
-    training = HeadTraining(*parts, dataset.classes, HeadConfig(batch_size=batch_size, epochs=epochs), seed)
+    )
+    training = HeadTraining(train, val, dataset.classes, HeadConfig(batch_size=batch_size, epochs=epochs), seed)
     for _ in range(epochs):
         order = torch_generator(seed, "order", training.trainer.epoch)
-        training.trainer.train_epoch(TensorBatches(parts[0].features, parts[0].rows, batch_size, order))
-    metrics = classification_metrics(training.predict(parts[1]), parts[1].labels, dataset.classes)
+        training.trainer.train_epoch(TensorBatches(train.features, train.rows, batch_size, order))
+    metrics = classification_metrics(training.predict(val), val.labels, dataset.classes)
     return {f"probe/{name}": metrics[name] for name in ("auroc", "loss", "accuracy", "balanced_accuracy")}

@@ -147,7 +147,9 @@ def _floor(comparison: Comparison, arm: str) -> str:
     change = difference(comparison, macro_auroc, arm, "pixels")
     if change.low > 0:
         return f"{arm} beats the 8 x 8 pixel floor (AUROC {change.text()} above it)."
-    return f"{arm} is not shown to beat 8 x 8 mean colours (AUROC {change.text()}): it has learnt nothing worth having."
+    if change.mean > 0:
+        return f"{arm} is not shown to beat 8 x 8 mean colours (AUROC {change.text()} above them)."
+    return f"{arm} does not beat 8 x 8 mean colours (AUROC {change.text()}): it has learnt nothing worth having."
 
 
 def _limits(comparison: Comparison) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from derm_ml.results import Comparison
 
 
 def write_report(comparison: Comparison, folder: Path) -> Path:
-    """Write report.html, curves.png, forest.png, confusion.png, paper_table.csv and test_table.csv; returns the HTML."""
+    """Write report.html, its three figures as PNG and its two tables as CSV; returns the HTML's path."""
     from jinja2 import Environment, PackageLoader
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,8 @@ class HostBackend(AbstractBackend):  # type: ignore[misc]
             command = get_entry_point_command(project, entry_point, parameters, storage)
             # `python` in MLproject is the interpreter that runs this.
             os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-            return _run_entry_point(" ".join(command), work_dir, experiment_id, run_id=run_id)
+            started: SubmittedRun = _run_entry_point(" ".join(command), work_dir, experiment_id, run_id=run_id)
+            return started
         except BaseException as error:
             client = mlflow.MlflowClient()
             client.set_tag(run_id, "error", str(error)[:5000])

@@ -47,7 +47,11 @@ class Tracker(Protocol):
     def log_params(self, params: Mapping[str, object]) -> None:
         """Resolved configuration, under dotted keys such as `train.lr`."""
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """May be kept back for a moment; see `flush`."""
+
+    def flush(self) -> None:
+        """Write everything that is waiting, now. The end of a run does so too."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None: ...
 
@@ -72,6 +76,7 @@ class NullTracker:
 
     def log_params(self, params: Mapping[str, object]) -> None: ...
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
+    def flush(self) -> None: ...
     def set_tags(self, tags: Mapping[str, str]) -> None: ...
     def log_file(self, path: Path, folder: str = "") -> None: ...
     def log_text(self, text: str, name: str) -> None: ...
@@ -97,6 +102,9 @@ class RecordingTracker:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         self.calls.append(("metrics", (step, dict(metrics))))
+
+    def flush(self) -> None:
+        """Nothing waits here."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self.calls.append(("tags", dict(tags)))

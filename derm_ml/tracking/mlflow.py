@@ -8,7 +8,9 @@ import logging
 import os
 import platform
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from derm_ml.tracking.base import DatasetRecord, EncoderRecord
 from derm_ml.tracking.registry import register_encoder
 from derm_ml.tracking.server import check_server, tracking_uri
 
+FLUSH_EVERY = 2.0  # seconds
 CONTEXTS = {"train": "training", "val": "validation", "test": "testing"}
 logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
 
@@ -33,6 +36,8 @@ class MlflowTracker:
 
     def __init__(self, client: MlflowClient, run: Run) -> None:
         self.client, self._run = client, run
+        self._waiting: list[Metric] = []
+        self._flushed = time.monotonic()
 
     @property
     def run_id(self) -> str:
@@ -57,11 +62,18 @@ class MlflowTracker:
         )
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """All in one request (MLflow's limit is 1,000)."""
+        """Collected, and written at most every two seconds: short epochs do not wait for the server."""
         now = get_current_time_millis()
-        rows = [Metric(key, float(value), now, step) for key, value in metrics.items()]
-        for start in range(0, len(rows), 1000):
-            self.client.log_batch(self.run_id, metrics=rows[start : start + 1000])
+        self._waiting += [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        if time.monotonic() - self._flushed > FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting, 1,000 rows a request (MLflow's limit)."""
+        while self._waiting:
+            self.client.log_batch(self.run_id, metrics=self._waiting[:1000])
+            del self._waiting[:1000]
+        self._flushed = time.monotonic()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set or overwrite."""
@@ -97,15 +109,20 @@ class MlflowTracker:
         """A nested run that ends with its block."""
         all_tags = {"mlflow.parentRunId": self.run_id, "mlflow.source.type": "PROJECT", **(tags or {})}
         run = self.client.create_run(self._run.info.experiment_id, tags=all_tags, run_name=name)
-        with ended_with_its_block(self.client, run.info.run_id):
-            yield MlflowTracker(self.client, run)
+        tracker = MlflowTracker(self.client, run)
+        with ended_with_its_block(tracker):
+            yield tracker
 
 
 @contextmanager
-def ended_with_its_block(client: MlflowClient, run_id: str) -> Iterator[None]:
+def ended_with_its_block(tracker: MlflowTracker) -> Iterator[None]:
     """FINISHED, KILLED on Ctrl-C, FAILED with its reason on an exception: never left RUNNING."""
+    client, run_id = tracker.client, tracker.run_id
     try:
-        yield
+        try:
+            yield
+        finally:
+            tracker.flush()
     except KeyboardInterrupt:
         client.set_tag(run_id, "error", "interrupted")
         client.set_terminated(run_id, "KILLED")
@@ -147,8 +164,8 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
             client.delete_tag(run_id, "error")
     else:
         run = client.create_run(_experiment_id(client, experiment), run_name=name, tags=_source_tags())
-    with ended_with_its_block(client, run.info.run_id), _system_metrics(run.info.run_id, resumed=bool(resume)):
-        tracker = MlflowTracker(client, run)
+    tracker = MlflowTracker(client, run)
+    with ended_with_its_block(tracker), _system_metrics(tracker.run_id, resumed=bool(resume)):
         tracker.log_text(_environment(), "environment.txt")
         yield tracker
 
@@ -157,6 +174,8 @@ def connect() -> MlflowClient:
     """A client of the tracking server, which is asked first whether it is there."""
     uri = tracking_uri()
     check_server(uri)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(uri)
     return MlflowClient(uri)
 

@@ -24,5 +24,5 @@ class TensorBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self.rows)
         order = torch.arange(count) if self.generator is None else torch.randperm(count, generator=self.generator)
-        for chosen in order.to(self.rows.device).split(self.batch_size):
+        for chosen in torch.split(order.to(self.rows.device), self.batch_size):
             yield self.inputs[chosen], self.rows[chosen]

@@ -1,0 +1,36 @@
+"""Configurations refuse what does not fit, with the value and the range."""
+
+import pytest
+
+from derm_ml.config import CompareConfig, FinetuneConfig, PretrainConfig, resolved
+from derm_ml.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        (PretrainConfig, {"beta": -1.0}, "beta=-1.0"),
+        (PretrainConfig, {"beta": float("nan")}, "beta=nan"),
+        (PretrainConfig, {"image_size": 48}, "divisible by 32"),
+        (PretrainConfig, {"image_size": 288}, "32, 64, ... 256"),
+        (PretrainConfig, {"epochs": 0}, "epochs=0"),
+        (FinetuneConfig, {"mode": "half"}, "frozen, full"),
+        (FinetuneConfig, {"label_fraction": 0.0}, "above 0"),
+        (CompareConfig, {"arms": "vae,resnet"}, "'resnet'"),
+        (CompareConfig, {"arms": " , "}, "empty"),
+        (CompareConfig, {"features": "latent"}, "VAE only"),
+    ],
+)
+def test_a_bad_value_is_named(kind, values, words):
+    with pytest.raises(UserError, match=".*") as error:
+        kind(**values)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_arms_are_taken_once_in_order():
+    assert CompareConfig(arms="pixels, vae,pixels").arm_names == ("pixels", "vae")
+
+
+def test_resolved_keys_are_dotted():
+    assert resolved(PretrainConfig(lr=0.5), "pretrain")["pretrain.lr"] == 0.5

@@ -1,0 +1,159 @@
+"""What a user types, through to the registry: on real stores, in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from derm_ml.cli import main
+from derm_ml.tracking.mlflow import connect
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
+SMALL = {"data": "synthetic:n=90,size=40,seed=1", "image_size": "32", "backbone": "test_efficientnet"}
+
+
+def mlflow_run(entry_point, folder, **parameters):
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", entry_point, "-b", "host"]
+    for key, value in {**SMALL, **parameters}.items():
+        command += ["-P", f"{key}={value}"]
+    environment = {**os.environ, "DERM_ML_RUNS": str(folder / "runs"), "DERM_ML_REPORTS": str(folder / "reports")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+
+
+OUTSIDE = """
+import json, sys
+sys.modules["derm_ml"] = None
+import mlflow, torch
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pytorch.load_model("models:/derm-encoder@champion")
+x = torch.linspace(0, 1, 3 * 3 * 32 * 32).view(3, 3, 32, 32)
+with torch.no_grad():
+    print(json.dumps(model(x).flatten().tolist()))
+"""
+
+
+def test_pretrain_finetune_compare(database, tmp_path):
+    done = mlflow_run("pretrain", tmp_path, epochs=2, figures_every=1, latent_dim=8)
+    assert done.returncode == 0, done.stderr
+    client = connect()
+    (run,) = client.search_runs(["0"])
+    assert run.info.status == "FINISHED"
+    assert {"train/elbo", "val/distortion", "val/rate", "active_units", "probe/auroc", "gap/loss"} <= set(
+        run.data.metrics
+    )
+    assert run.data.params["pretrain.backbone"] == "test_efficientnet"
+    assert [each.tags[0].value for each in run.inputs.dataset_inputs] == ["training", "validation", "testing"]
+    figures = {each.path for each in client.list_artifacts(run.info.run_id, "figures")}
+    assert "figures/traversals_epoch_0002.png" in figures
+
+    _same_features_without_derm_ml(database, tmp_path)
+
+    done = mlflow_run("finetune", tmp_path, epochs=2, encoder="models:/derm-encoder@champion", mode="full")
+    assert done.returncode == 0, done.stderr
+    done = mlflow_run(
+        "compare", tmp_path, epochs=3, seeds=2, arms="vae,random,pixels,majority", encoder="models:/derm-encoder/1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "final gap (loss)" in done.stdout
+    parent = client.search_runs(["0"], max_results=50)
+    nested = [each for each in parent if "mlflow.parentRunId" in each.data.tags]
+    assert len(nested) == 8
+    names = {"train/loss", "val/loss", "gap/loss", "gap/accuracy", "gap/loss_balanced", "test/auroc", "test/ece"}
+    for each in nested:
+        assert each.info.status == "FINISHED"
+        assert names <= set(each.data.metrics)
+    (top,) = {each.data.tags["mlflow.parentRunId"] for each in nested}
+    assert "report/report.html" in {each.path for each in client.list_artifacts(top, "report")}
+
+    # An encoder of another split of the same data has seen images that are test images now.
+    done = mlflow_run("finetune", tmp_path, epochs=1, split_seed=3, encoder="models:/derm-encoder/1")
+    assert done.returncode != 0
+    assert "pretrained on another split" in done.stderr
+    assert client.search_runs(["0"], max_results=1)[0].info.status == "FAILED"
+
+
+def _same_features_without_derm_ml(database, tmp_path):
+    import json
+
+    import torch
+
+    from derm_ml.models.backbones import build_encoder
+    from derm_ml.models.pretrained import load_safetensors
+    from derm_ml.tracking.registry import resolve_encoder
+
+    environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", OUTSIDE, database], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = torch.tensor(json.loads(done.stdout.splitlines()[-1])).view(3, -1)
+    files = resolve_encoder(connect(), "models:/derm-encoder@champion", tmp_path / "download")
+    encoder = build_encoder("test_efficientnet", 32, 0).eval()
+    load_safetensors(encoder, files.weights)
+    with torch.no_grad():
+        ours = encoder(torch.linspace(0, 1, 3 * 3 * 32 * 32).view(3, 3, 32, 32))
+    torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)
+
+
+def test_ctrl_c_kills_the_run_and_resume_goes_on(database, tmp_path):
+    environment = {**os.environ, "DERM_ML_RUNS": str(tmp_path / "runs")}
+    words = [sys.executable, "-m", "derm_ml", "pretrain", "--epochs", "400", "--latent-dim", "8"]
+    for key, value in SMALL.items():
+        words += ["--" + key.replace("_", "-"), value]
+    process = subprocess.Popen(words, env=environment, cwd=tmp_path)
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.glob("runs/*/last.safetensors")):
+        assert process.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    client = connect()
+    experiment = client.get_experiment_by_name("derm_ml").experiment_id
+    (run,) = client.search_runs([experiment])
+    assert run.info.status == "KILLED"
+    assert list(tmp_path.glob("runs/*/last.safetensors"))
+    other = subprocess.run([*words, "--resume", run.info.run_id, "--seed", "1"], env=environment, cwd=tmp_path)
+    assert other.returncode == 2
+    assert len(client.search_runs([experiment])) == 1
+
+
+BAD = [
+    (["pretrain", "--lr", "abc"], "invalid float value: 'abc'"),
+    (["pretrain", "--beta", "-1"], "beta=-1.0 does not fit"),
+    (["pretrain", "--image-size", "65"], "image_size=65"),
+    (["pretrain", "--backbone", "resnet5O"], "did you mean"),
+    (["pretrain", "--data", "nowhere"], "no such directory"),
+    (["pretrain", "--data", "."], "it is empty"),
+    (["finetune", "--encoder", "models:/derm-encoder@nobody"], "not found"),
+    (["compare"], "no tf_efficientnet_lite0 encoder"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD, ids=[" ".join(words) for words, _ in BAD])
+def test_bad_input_is_one_line_and_a_failed_run(database, tmp_path, monkeypatch, capsys, words, message):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    run = connect().create_run("0")
+    monkeypatch.chdir(empty)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    extra = [] if "--data" in words else ["--data", SMALL["data"]]
+    assert main([*words, *extra]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("derm-ml:")]
+    assert len(said) == 1
+    assert message in said[0]
+    after = connect().get_run(run.info.run_id)
+    assert after.info.status == "FAILED"
+    assert message in after.data.tags["error"]
+    assert connect().search_registered_models() == []
+
+
+def test_a_dead_server_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert main(["pretrain"]) == 2
+    assert "does not answer" in capsys.readouterr().err
