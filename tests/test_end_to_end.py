@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from derm_ml.cli import main
@@ -72,7 +73,7 @@ def test_pretrain_finetune_compare(database, tmp_path):
 
     # An encoder of another split of the same data has seen images that are test images now.
     done = mlflow_run("finetune", tmp_path, epochs=1, split_seed=3, encoder="models:/derm-encoder/1")
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "pretrained on another split" in done.stderr
     assert client.search_runs(["0"], max_results=1)[0].info.status == "FAILED"
 
@@ -157,3 +158,22 @@ def test_a_dead_server_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert main(["pretrain"]) == 2
     assert "does not answer" in capsys.readouterr().err
+
+
+def test_a_killed_child_does_not_leave_its_run_running(database, tmp_path):
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "pretrain", "-b", "host", "-P", "epochs=900"]
+    for key, value in SMALL.items():
+        command += ["-P", f"{key}={value}"]
+    environment = {**os.environ, "DERM_ML_RUNS": str(tmp_path / "runs")}
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.glob("runs/*/last.safetensors")):
+        assert process.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.kill()
+    assert process.wait(60) == 137
+    (run,) = connect().search_runs(["0"])
+    assert run.info.status == "FAILED"
+    assert "signal 9" in run.data.tags["error"]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from click.exceptions import Exit
+from mlflow.entities import RunStatus
 from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.backend.local import _run_entry_point
 from mlflow.projects.submitted_run import SubmittedRun
@@ -19,6 +21,7 @@ from mlflow.projects.utils import (
     load_project,
 )
 
+from derm_ml.errors import UserError
 from derm_ml.tracking.server import check_server, tracking_uri
 
 
@@ -39,9 +42,13 @@ class HostBackend(AbstractBackend):  # type: ignore[misc]
         tracking_uri: str,
         experiment_id: str,
     ) -> SubmittedRun:
-        """Start the entry point in a child process; its status is the run's."""
-        uri = _absolute()
-        check_server(uri)
+        """Run the entry point in a child process and wait: `mlflow run` waits for its own backends only."""
+        try:
+            uri = _absolute()
+            check_server(uri)
+        except UserError as error:
+            print(f"derm-ml: {error}", file=sys.stderr)
+            raise Exit(2) from error
         work_dir = fetch_and_validate_project(project_uri, version, entry_point, params)
         project = load_project(work_dir)
         parameters = {key: _from_here(key, str(value)) for key, value in params.items()}
@@ -54,12 +61,47 @@ class HostBackend(AbstractBackend):  # type: ignore[misc]
             # `python` in MLproject is the interpreter that runs this.
             os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
             started: SubmittedRun = _run_entry_point(" ".join(command), work_dir, experiment_id, run_id=run_id)
-            return started
         except BaseException as error:
-            client = mlflow.MlflowClient()
-            client.set_tag(run_id, "error", str(error)[:5000])
-            client.set_terminated(run_id, "FAILED")
+            _fail(run_id, str(error))
             raise
+        _wait(started, run_id)
+        return started
+
+
+def _wait(started: SubmittedRun, run_id: str) -> None:
+    """Wait for the child; its exit code becomes that of `mlflow run`.
+
+    The child ends its run itself; one that was killed could not, so its run is ended here.
+
+    Raises:
+        Exit: the child's exit code was not 0 (click's exception, which `mlflow run` turns into its own code).
+    """
+    process = started.command_proc  # type: ignore[attr-defined]
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:  # the child got it too, and is closing its run
+            continue
+    if not RunStatus.is_terminated(mlflow.MlflowClient().get_run(run_id).info.status):
+        if code == 0:
+            mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
+        else:
+            _fail(run_id, f"the process ended with {_ending(code)} before it could close its run")
+    if code:
+        raise Exit(code if code > 0 else 128 - code)
+
+
+def _ending(code: int) -> str:
+    if code == -9 or code == 137:
+        return "signal 9 (killed; out of memory?)"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _fail(run_id: str, reason: str) -> None:
+    client = mlflow.MlflowClient()
+    client.set_tag(run_id, "error", reason[:5000])
+    client.set_terminated(run_id, "FAILED")
 
 
 def _absolute() -> str:
