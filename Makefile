@@ -14,6 +14,7 @@ setup: .venv/ready ## make .venv with everything in it
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "the venv module is missing: apt install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
+	@echo 'installing into .venv: about 6 GB, some minutes'
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
@@ -21,7 +22,7 @@ demo: .venv/ready ## pretrain, finetune and compare on synthetic lesions (or mak
 	$(BIN)/derm-ml demo --data "$(DATA)"
 
 test: .venv/ready ## every test
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: .venv/ready ## format, lint, strict types
 	$(BIN)/ruff format --check derm_ml entrypoints tests

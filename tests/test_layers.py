@@ -1,4 +1,4 @@
-"""Imports point to lower layers only; the only MLflow is in tracking, above its base; the command line starts at once."""
+"""Imports point to lower layers only; only tracking, above its base, knows MLflow; the command line starts at once."""
 
 import ast
 import subprocess
