@@ -23,7 +23,9 @@ from derm_ml.data.splits import split_by_group, split_identity
 from derm_ml.errors import UserError
 from derm_ml.progress import progress
 
-CACHE_FORMAT = 1  # raise it when decoding or scaling changes: old caches are then made anew
+COMPARED_AT = 64  # px, at which near duplicates are looked for, whatever size is trained on
+Decoded = tuple[np.ndarray, list[str], np.ndarray]
+CACHE_FORMAT = 2  # raise it when decoding or scaling changes: old caches are then made anew
 
 
 @dataclass
@@ -140,10 +142,10 @@ def _decode_all(source: Source, digests: dict[str, str], size: int, folder: Path
             if isinstance(picture, RefusedImage):
                 refused.append((image_id, str(picture)))
                 continue
-            pixels, rules = picture
+            pixels, rules, thumb = picture
             mended += [(image_id, rule) for rule in rules]
             images[len(rows)] = pixels
-            thumbs.append(thumbnails(pixels[None])[0])
+            thumbs.append(thumb)
             rows[digests[image_id]] = len(rows)
         images.flush()
         by_row = list(rows)
@@ -159,12 +161,14 @@ def _decode_all(source: Source, digests: dict[str, str], size: int, folder: Path
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _decoded(
-    source: Source, order: list[str], size: int
-) -> Iterator[tuple[str, tuple[np.ndarray, list[str]] | RefusedImage]]:
-    def one(image_id: str) -> tuple[np.ndarray, list[str]] | RefusedImage:
+def _decoded(source: Source, order: list[str], size: int) -> Iterator[tuple[str, Decoded | RefusedImage]]:
+    def one(image_id: str) -> Decoded | RefusedImage:
         try:
-            return decode(source.read(image_id), size)
+            content = source.read(image_id)
+            pixels, rules = decode(content, size)
+            # Near duplicates join groups: they must not depend on the size that is trained on.
+            same = pixels if size == COMPARED_AT else decode(content, COMPARED_AT)[0]
+            return pixels, rules, thumbnails(same[None])[0]
         except RefusedImage as refusal:
             return refusal
 

@@ -95,6 +95,21 @@ def test_two_processes_may_make_the_cache_at_once():
     assert not list((cache_root() / "images").glob(".building-*"))
 
 
+def test_the_split_and_the_fingerprint_do_not_depend_on_the_image_size():
+    """An encoder's split is checked by them: another size must not look like other data."""
+    small, large = (prepare("synthetic:n=120,size=100,seed=2", size, 0) for size in (32, 96))
+    assert small.fingerprint == large.fingerprint
+    assert small.split_id == large.split_id
+
+
+def test_near_copies_are_kept_in_one_split_at_any_size(folders: Path):
+    smooth = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((96, 96))
+    smooth.save(folders / "naevus" / "smooth.png")
+    smooth.save(folders / "naevus" / "smooth.jpg", quality=80)
+    pairs = [set(prepare(str(folders), size, 0).report.near_duplicates[0]) for size in (32, 64, 128)]
+    assert pairs == [{"naevus/smooth.png", "naevus/smooth.jpg"}] * 3
+
+
 def test_csv_with_groups_and_splits(tmp_path: Path):
     rows = []
     for number in range(12):
