@@ -25,8 +25,8 @@ test: .venv/ready ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: .venv/ready ## format, lint, strict types
-	$(BIN)/ruff format --check derm_ml entrypoints tests
-	$(BIN)/ruff check derm_ml entrypoints tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/mypy derm_ml entrypoints
 
 clean: ## remove .venv and tool caches, no runs and no data

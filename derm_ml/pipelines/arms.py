@@ -8,18 +8,20 @@ from typing import NamedTuple
 
 from derm_ml.config import HeadConfig
 from derm_ml.errors import UserError
-from derm_ml.models.backbones import Encoder, build_encoder, choose_backbone
-from derm_ml.models.pretrained import load_imagenet, load_safetensors
+from derm_ml.models.backbones import FeatureKind, build_encoder, choose_backbone
+from derm_ml.models.heads import Extractor, FeatureExtractor, LatentExtractor
+from derm_ml.models.pretrained import load_imagenet, load_safetensors, load_vae
 from derm_ml.pipelines.setup import Setting
 from derm_ml.seeding import derive_seed
 
 
 class EncoderFiles(NamedTuple):
-    """A pretrained encoder found for us: its weights, its facts, and where it was."""
+    """A pretrained encoder found for us: its weights, its facts, where it was, and the whole VAE where there is one."""
 
     weights: Path
     facts: dict[str, str]
     uri: str
+    vae: Path | None = None
 
 
 Resolve = Callable[[str], EncoderFiles]
@@ -32,8 +34,8 @@ def arm_of(encoder: str) -> str:
 
 def build_arm(
     arm: str, config: HeadConfig, setting: Setting, seed: int, files: EncoderFiles | None
-) -> tuple[Encoder, str]:
-    """The arm's encoder at a seed, and where its weights came from.
+) -> tuple[Extractor, str]:
+    """What turns images into the arm's features at a seed, and where its weights came from.
 
     Raises:
         UserError: the weights cannot be had, do not fit, or the encoder saw images it must not have seen.
@@ -41,16 +43,26 @@ def build_arm(
     name = choose_backbone(config.backbone, setting.device)
     if arm == "vae" and files is not None and config.backbone == "auto":
         name = files.facts.get("backbone", name)
+    if config.features == "latent" and (arm != "vae" or files is None or files.vae is None):
+        where = files.uri if files else f"encoder={arm}"
+        raise UserError(f"{where} has no latents: features=latent needs a VAE from the registry; choose stages or last")
     encoder = build_encoder(name, config.image_size, derive_seed(seed, "encoder"))
     if arm == "imagenet":
-        return encoder, load_imagenet(encoder, config.imagenet_weights)
+        origin = load_imagenet(encoder, config.imagenet_weights)
+        return FeatureExtractor(encoder, _kind(config)), origin
     if arm == "random":
-        return encoder, f"drawn from seed {seed}"
+        return FeatureExtractor(encoder, _kind(config)), f"drawn from seed {seed}"
     if files is None:
         raise UserError("the vae arm needs an encoder: give encoder=models:/derm-encoder@champion, runs:/ID or a file")
     check_unseen(files, setting)
+    if config.features == "latent" and files.vae:
+        return LatentExtractor(load_vae(encoder, files.vae)), files.uri
     load_safetensors(encoder, files.weights)
-    return encoder, files.uri
+    return FeatureExtractor(encoder, _kind(config)), files.uri
+
+
+def _kind(config: HeadConfig) -> FeatureKind:
+    return "last" if config.features == "last" else "stages"
 
 
 def check_unseen(files: EncoderFiles, setting: Setting) -> None:

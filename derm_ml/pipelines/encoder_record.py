@@ -47,11 +47,15 @@ def encoder_record(
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "encoder.safetensors"
     state = {key: value.contiguous() for key, value in encoder.backbone.state_dict().items()}
-    save_file(state, weights, metadata={**facts, "preprocessing": json.dumps(preprocessing)})
+    metadata = {**facts, "preprocessing": json.dumps(preprocessing)}
+    save_file(state, weights, metadata=metadata)
+    whole = {key: value.detach().cpu().contiguous() for key, value in vae.state_dict().items()}
+    save_file(whole, folder / "vae.safetensors", metadata=metadata)
     return EncoderRecord(
         module=FeatureExtractor(encoder).eval(),
         example=torch.zeros(2, 3, config.image_size, config.image_size),
         weights=weights,
+        vae=folder / "vae.safetensors",
         card=_card(facts, preprocessing, dataset.counts, config, metrics),
         preprocessing=preprocessing,
         facts=facts,

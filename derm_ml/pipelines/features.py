@@ -10,8 +10,8 @@ from torch import Tensor
 
 from derm_ml.config import HeadConfig
 from derm_ml.metrics import classification_metrics
-from derm_ml.models.backbones import Encoder, FeatureKind
-from derm_ml.models.heads import FeatureExtractor, LinearHead
+from derm_ml.models.backbones import Encoder
+from derm_ml.models.heads import Extractor, FeatureExtractor, LinearHead
 from derm_ml.objectives.classification import ClassificationObjective
 from derm_ml.pipelines.setup import Setting, features_only, place
 from derm_ml.progress import progress
@@ -30,11 +30,10 @@ class SplitFeatures:
     rows: Tensor
 
 
-def extract(encoder: Encoder, setting: Setting, rows: np.ndarray, kind: FeatureKind, title: str) -> SplitFeatures:
+def extract(extractor: Extractor, setting: Setting, rows: np.ndarray, title: str) -> SplitFeatures:
     """Features of labelled rows, in eval mode, without augmentation."""
-    with features_only(encoder), progress(title, len(rows)) as bar:
-        extractor = place(FeatureExtractor(encoder, kind), setting.device)
-        features = gather(extractor, setting.batches(rows), setting.precision, bar)
+    with features_only(extractor.encoder), progress(title, len(rows)) as bar:
+        features = gather(place(extractor, setting.device), setting.batches(rows), setting.precision, bar)
     return SplitFeatures(features, setting.dataset.codes(rows), torch.from_numpy(rows).to(setting.device))
 
 
@@ -103,7 +102,7 @@ def probe(encoder: Encoder, setting: Setting, batch_size: int, seed: int, epochs
     """
     dataset = setting.dataset
     train, val = (
-        extract(encoder, setting, dataset.rows(split, labelled=True), "stages", f"Features of {split}")
+        extract(FeatureExtractor(encoder), setting, dataset.rows(split, labelled=True), f"Features of {split}")
         for split in ("train", "val")
     )
     training = HeadTraining(train, val, dataset.classes, HeadConfig(batch_size=batch_size, epochs=epochs), seed)

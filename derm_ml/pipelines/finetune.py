@@ -45,8 +45,8 @@ class ArmFactory:
         config, dataset = self.config, self.setting.dataset
         train, val = self.training_rows(), dataset.rows("val", labelled=True)
         if config.mode == "full" and arm not in ("pixels", "majority"):
-            encoder, origin = build_arm(arm, config, self.setting, seed, self.files)
-            full = FullTraining(encoder, self.setting, train, val, config, seed)
+            extractor, origin = build_arm(arm, config, self.setting, seed, self.files)
+            full = FullTraining(extractor, self.setting, train, val, config, seed)
             return ArmTraining(full.trainer, origin, full.epoch, lambda: full.predict(self.test_rows()))
         # Only the random arm's encoder depends on the seed: the others' features are shared by all seeds.
         drawn = seed if arm == "random" else config.seed
@@ -78,9 +78,8 @@ class ArmFactory:
                 self._kept[key] = (pixel_features if arm == "pixels" else no_features)(self.setting, rows)
                 self._origins[(arm, seed)] = "no encoder"
             else:
-                encoder, self._origins[(arm, seed)] = build_arm(arm, self.config, self.setting, seed, self.files)
-                kind = self.config.features
-                self._kept[key] = extract(encoder, self.setting, rows, kind, f"Features, {arm}, {name}")  # type: ignore[arg-type]
+                extractor, self._origins[(arm, seed)] = build_arm(arm, self.config, self.setting, seed, self.files)
+                self._kept[key] = extract(extractor, self.setting, rows, f"Features, {arm}, {name}")
         return self._kept[key]
 
 
@@ -98,8 +97,6 @@ def run(config: FinetuneConfig, tracker: Tracker, resolve: Resolve, folder: Path
         UserError: bad data, parameters or encoder.
     """
     arm = arm_of(config.encoder)
-    if config.features == "latent":
-        raise UserError("features=latent is not offered yet: choose stages or last")
     files = resolve(config.encoder) if arm == "vae" else None
     setting = prepare_setting(config, tracker)
     training = ArmFactory(config, setting, files).make(arm, config.seed)

@@ -7,8 +7,7 @@ import torch
 
 from derm_ml.config import HeadConfig
 from derm_ml.data.batches import ImageBatches
-from derm_ml.models.backbones import Encoder
-from derm_ml.models.heads import Classifier, LinearHead
+from derm_ml.models.heads import Classifier, Extractor, LinearHead
 from derm_ml.objectives.classification import ClassificationObjective
 from derm_ml.pipelines.features import extract
 from derm_ml.pipelines.setup import Setting, place
@@ -22,15 +21,14 @@ class FullTraining:
     """Trains an encoder and a head together, an epoch at a time."""
 
     def __init__(
-        self, encoder: Encoder, setting: Setting, train: np.ndarray, val: np.ndarray, config: HeadConfig, seed: int
+        self, extractor: Extractor, setting: Setting, train: np.ndarray, val: np.ndarray, config: HeadConfig, seed: int
     ) -> None:
         self.setting, self.train, self.val, self.config, self.seed = setting, train, val, config, seed
         classes = setting.dataset.classes
-        width = sum(encoder.widths) if config.features == "stages" else encoder.widths[-1]
-        head = LinearHead(width, len(classes))
-        start = extract(encoder, setting, train, config.features, "Features of train")  # type: ignore[arg-type]
+        head = LinearHead(extractor.width, len(classes))
+        start = extract(extractor, setting, train, "Features of train")
         head.standardise_by(start.features.cpu())
-        model = place(Classifier(encoder, head, config.features), setting.device)  # type: ignore[arg-type]
+        model = place(Classifier(extractor, head), setting.device)
         codes = torch.from_numpy(setting.dataset.codes(np.arange(len(setting.dataset.table)))).to(setting.device)
         self.trainer = Trainer(
             ClassificationObjective(model, codes),

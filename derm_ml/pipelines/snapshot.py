@@ -23,7 +23,8 @@ def take_snapshot(vae: ConvVae, setting: Setting, epoch: int) -> VaeSnapshot:
     images = next(iter(setting.batches(rows)))[0]
     posterior = vae.encode(images)
     prior = torch.randn(SAMPLES, vae.latent_dim, generator=torch_generator(0, "samples")).to(images)
-    active = gaussian_kl(posterior).mean(dim=0).argsort(descending=True)[:TRAVERSED].tolist()
+    rates = gaussian_kl(posterior).mean(dim=0)
+    active = rates.argsort(descending=True)[:TRAVERSED].tolist()
     steps = torch.linspace(-3, 3, STEPS, device=images.device)
     base = posterior.mean[:1]
     walks = []
@@ -38,6 +39,8 @@ def take_snapshot(vae: ConvVae, setting: Setting, epoch: int) -> VaeSnapshot:
         samples=_pixels(vae.decode(prior)),
         traversals=np.stack(walks),
         traversed=tuple(active),
+        rates=tuple(rates[active].tolist()),
+        steps=tuple(steps.tolist()),
     )
 
 

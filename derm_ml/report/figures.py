@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from derm_ml.results import Comparison
-from derm_ml.statistics import Interval
+from derm_ml.statistics import Interval, over_seeds
 
 # Okabe and Ito's colours: told apart with any colour vision. One an arm, everywhere.
 COLOURS = {"vae": "#0072B2", "imagenet": "#D55E00", "random": "#009E73", "pixels": "#7F7F7F", "majority": "#CC79A7"}
@@ -50,9 +50,8 @@ def _curves(comparison: Comparison) -> object:
             values = np.stack([run.history[metric] for run in comparison.of(arm)])
             epochs = np.arange(1, values.shape[1] + 1)
             axis.plot(epochs, values.mean(axis=0), color=COLOURS[arm], label=arm, linewidth=1.8)
-            axis.fill_between(
-                epochs, values.min(axis=0), values.max(axis=0), color=COLOURS[arm], alpha=0.2, linewidth=0
-            )
+            bands = np.array([over_seeds(at_epoch)[1:] for at_epoch in values.T])
+            axis.fill_between(epochs, bands[:, 0], bands[:, 1], color=COLOURS[arm], alpha=0.2, linewidth=0)
         if metric.startswith("gap"):
             axis.axhline(0, color="black", linewidth=0.6)
         axis.set_title(title, loc="left", fontsize=11)

@@ -31,6 +31,7 @@ class EncoderRecord:
     module: Any  # torch.nn.Module: float images [b, 3, s, s] in [0, 1] -> features [b, d]
     example: Any  # torch.Tensor [2, 3, s, s], the input example
     weights: Path  # safetensors: the backbone under timm's own names, metadata = preprocessing
+    vae: Path  # safetensors: the whole VAE, for its latents and its decoder
     card: str  # the model card, Markdown
     preprocessing: Mapping[str, Any]  # size, mean, std, channel_order, range
     facts: Mapping[str, str]  # tags of the version: backbone, data fingerprint, split id, objective ...

@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
@@ -146,7 +145,7 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
     """The run that `mlflow run` made (MLFLOW_RUN_ID), the one to resume, or a new one.
 
     Raises:
-        UserError: the server does not answer, or there is no such run.
+        UserError: the server does not answer, there is no such run, or the one to resume has finished.
     """
     client = connect()
     given = os.environ.get("MLFLOW_RUN_ID", "")
@@ -156,6 +155,8 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
             run = client.get_run(run_id)
         except MlflowException as error:
             raise UserError(f"resume={run_id}: there is no such run on this tracking server") from error
+        if resume and run.info.status == "FINISHED":
+            raise UserError(f"resume={resume}: this run has finished: there is nothing to go on with")
         if resume and given and given != resume:
             client.set_tag(given, "resumed", resume)
             client.set_terminated(given, "FINISHED")
@@ -181,8 +182,10 @@ def connect() -> MlflowClient:
 
 
 def fail_run(run_id: str, message: str) -> None:
-    """End a run that `mlflow run` made before its child could open it."""
+    """End a run that `mlflow run` made before its child could open it; one that has ended is left as it is."""
     client = connect()
+    if RunStatus.is_terminated(RunStatus.from_string(client.get_run(run_id).info.status)):
+        return
     client.set_tag(run_id, "error", message[:5000])
     client.set_terminated(run_id, "FAILED")
 
@@ -217,9 +220,3 @@ def _environment() -> str:
     packages = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}, key=str.lower)
     facts = [f"# Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs", *packages]
     return "\n".join(facts) + "\n"
-
-
-def download(uri: str, folder: Path | None = None) -> Path:
-    """Artifacts of a model or run URI, in a folder of their own."""
-    target = folder or Path(tempfile.mkdtemp(prefix="derm-ml-"))
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))

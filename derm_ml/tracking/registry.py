@@ -22,6 +22,7 @@ from derm_ml.tracking.base import EncoderRecord
 
 NAME = "derm-encoder"
 WEIGHTS = "encoder.safetensors"
+VAE = "vae.safetensors"
 
 
 def register_encoder(client: MlflowClient, run: Run, record: EncoderRecord) -> str:
@@ -79,10 +80,15 @@ def _save(folder: Path, record: EncoderRecord) -> None:
             metadata={"preprocessing": dict(record.preprocessing), **record.facts},
         )
     shutil.copy(record.weights, folder / WEIGHTS)
+    shutil.copy(record.vae, folder / VAE)
     (folder / "preprocessing.json").write_text(json.dumps(dict(record.preprocessing), indent=1))
     (folder / "README.md").write_text(record.card)
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    (folder / "SHA256SUMS").write_text(f"{digest}  {WEIGHTS}\n")
+    (folder / "SHA256SUMS").write_text("".join(f"{_sha256(folder / name)}  {name}\n" for name in (WEIGHTS, VAE)))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def choose_champion(client: MlflowClient, challenger: ModelVersion) -> None:
@@ -166,11 +172,12 @@ def resolve_encoder(client: MlflowClient, reference: str, folder: Path) -> Encod
         local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
     except MlflowException as error:
         raise UserError(f"encoder={reference}: not found on this tracking server ({error.error_code})") from error
-    weights = local / WEIGHTS
-    expected = (local / "SHA256SUMS").read_text().split()[0] if (local / "SHA256SUMS").is_file() else ""
-    if not weights.is_file() or hashlib.sha256(weights.read_bytes()).hexdigest() != expected:
-        raise UserError(f"encoder={reference}: {WEIGHTS} is missing or does not match its SHA-256: it is damaged")
-    return EncoderFiles(weights, dict(version.tags), uri)
+    sums = (local / "SHA256SUMS").read_text().splitlines() if (local / "SHA256SUMS").is_file() else []
+    expected = {name: digest for digest, name in (line.split(maxsplit=1) for line in sums)}
+    for name in (WEIGHTS, *expected):
+        if not (local / name).is_file() or _sha256(local / name) != expected.get(name):
+            raise UserError(f"encoder={reference}: {name} is missing or does not match its SHA-256: it is damaged")
+    return EncoderFiles(local / WEIGHTS, dict(version.tags), uri, local / VAE if VAE in expected else None)
 
 
 def _version(client: MlflowClient, path: str) -> Any:

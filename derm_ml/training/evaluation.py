@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from derm_ml.metrics import classification_metrics, overfitting_gap
-from derm_ml.objectives.elbo import ElboObjective, active_units, gaussian_kl
+from derm_ml.objectives.elbo import ElboObjective, active_units
 from derm_ml.progress import Progress
 from derm_ml.training.trainer import Precision
 
@@ -45,10 +45,9 @@ def evaluate_classifier(
 
 @torch.no_grad()
 def evaluate_elbo(objective: ElboObjective, batches: Batches, precision: Precision) -> tuple[dict[str, float], Tensor]:
-    """Mean distortion, rate, elbo and loss (full beta) in nats an image, with z at the posterior's mean's place
-    taken by one fixed draw, and the posterior means [n, z].
+    """Mean distortion, rate, elbo and loss (at full beta) in nats an image, and the posterior means [n, z].
 
-    The draw comes from one fixed stream: the same noise at every epoch and for both splits' estimates.
+    z is one draw from each posterior, out of one fixed stream: the same noise at every epoch and on both sides.
     """
     model = objective.model.eval()
     noise = torch.Generator().manual_seed(0)
@@ -56,23 +55,13 @@ def evaluate_elbo(objective: ElboObjective, batches: Batches, precision: Precisi
     means, count = [], 0
     for inputs, rows in batches:
         with precision.context():
-            losses = objective(inputs, rows, float("inf"), noise)
-            means.append(model.encode(inputs).mean.float().cpu())
+            posterior = model.encode(inputs)
+            losses = objective.of_posterior(inputs, posterior, float("inf"), noise)
+        means.append(posterior.mean.float().cpu())
         count += len(rows)
         for name, value in losses.sums.items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value
     return {name: float(value) / count for name, value in sums.items()}, torch.cat(means)
-
-
-@torch.no_grad()
-def rate_per_latent(objective: ElboObjective, batches: Batches, precision: Precision) -> np.ndarray:
-    """Mean KL of every latent, in nats, [z]: which latents carry information."""
-    total, count = torch.zeros(objective.model.latent_dim), 0
-    for inputs, rows in batches:
-        with precision.context():
-            total += gaussian_kl(objective.model.encode(inputs)).sum(dim=0).cpu()
-        count += len(rows)
-    return (total / max(count, 1)).numpy()
 
 
 def elbo_metrics(train: Mapping[str, float], val: Mapping[str, float], val_means: Tensor) -> dict[str, float]:

@@ -76,7 +76,7 @@ def test_vae_figures(tmp_path):
     walks = np.zeros((6, 9, 32, 32, 3), np.uint8)
     snapshot = VaeSnapshot(
         epoch=12, originals=pixels, reconstructions=pixels, samples=np.zeros((40, 32, 32, 3), np.uint8),
-        traversals=walks, traversed=(0, 1, 2, 3, 4, 5),
+        traversals=walks, traversed=(5, 4, 3, 2, 1, 0), rates=(6, 5, 4, 3, 2, 1), steps=tuple(range(-4, 5)),
     )  # fmt: skip
     names = [path.name for path in save_figures(snapshot, tmp_path)]
     assert names[0] == "reconstructions_epoch_0012.png"

@@ -35,17 +35,27 @@ def test_a_run_says_how_it_ended(database, error, ending, reason):
     assert connect().get_run(child.run_id).data.metrics == {"a": 1.0}
 
 
-def test_a_finished_run_is_gone_on_with(database):
-    with open_run("e", "r") as tracker:
+def test_an_interrupted_run_is_gone_on_with(database):
+    with pytest.raises(KeyboardInterrupt), open_run("e", "r") as tracker:
         tracker.log_params({"a.b": 0.001})
         for step in range(5):
             tracker.log_metrics({"loss": step / 2}, step)
+        raise KeyboardInterrupt
     with open_run("e", "r", resume=tracker.run_id) as again:
         again.log_params({"a.b": 0.001})
         again.log_metrics({"loss": 9.0}, 5)
     assert again.run_id == tracker.run_id
     assert [row.value for row in connect().get_metric_history(tracker.run_id, "loss")] == [0, 0.5, 1, 1.5, 2, 9]
     assert status(tracker.run_id) == ("FINISHED", None)
+    with pytest.raises(UserError, match="has finished"), open_run("e", "r", resume=tracker.run_id):
+        pass
+    assert status(tracker.run_id) == ("FINISHED", None)
+
+
+def test_a_run_is_not_gone_on_with_under_other_parameters(database):
+    with pytest.raises(KeyboardInterrupt), open_run("e", "r") as tracker:
+        tracker.log_params({"a.b": 0.001})
+        raise KeyboardInterrupt
     with pytest.raises(UserError, match=r"other parameters \(a.b\)"), open_run("e", "r", resume=tracker.run_id) as more:
         more.log_params({"a.b": 0.002})
 
