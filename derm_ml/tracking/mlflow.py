@@ -31,10 +31,16 @@ logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
 
 
 class MlflowTracker:
-    """One MLflow run."""
+    """One MLflow run.
 
-    def __init__(self, client: MlflowClient, run: Run) -> None:
-        self.client, self._run = client, run
+    Args:
+        resumed: the run has a past: a step that it holds already is not written again (an interruption may fall
+            between an epoch's metrics and its checkpoint; that epoch is then trained a second time).
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, *, resumed: bool = False) -> None:
+        self.client, self._run, self._resumed = client, run, resumed
+        self._last_step: dict[str, int] = {}
         self._waiting: list[Metric] = []
         self._flushed = time.monotonic()
 
@@ -63,9 +69,17 @@ class MlflowTracker:
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Collected, and written at most every two seconds: short epochs do not wait for the server."""
         now = get_current_time_millis()
-        self._waiting += [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        new = {key: value for key, value in metrics.items() if not (self._resumed and step <= self._last(key))}
+        self._waiting += [Metric(key, float(value), now, step) for key, value in new.items()]
         if time.monotonic() - self._flushed > FLUSH_EVERY:
             self.flush()
+
+    def _last(self, key: str) -> int:
+        """The last step that the run held of a metric when it was resumed; -1 for none."""
+        if key not in self._last_step:
+            history = self.client.get_metric_history(self.run_id, key)
+            self._last_step[key] = max((row.step for row in history), default=-1)
+        return self._last_step[key]
 
     def flush(self) -> None:
         """Write what is waiting, 1,000 rows a request (MLflow's limit)."""
@@ -165,7 +179,7 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
             client.delete_tag(run_id, "error")
     else:
         run = client.create_run(_experiment_id(client, experiment), run_name=name, tags=_source_tags())
-    tracker = MlflowTracker(client, run)
+    tracker = MlflowTracker(client, run, resumed=bool(resume))
     with ended_with_its_block(tracker), _system_metrics(tracker.run_id, resumed=bool(resume)):
         tracker.log_text(_environment(), "environment.txt")
         yield tracker

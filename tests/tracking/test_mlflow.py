@@ -43,6 +43,7 @@ def test_an_interrupted_run_is_gone_on_with(database):
         raise KeyboardInterrupt
     with open_run("e", "r", resume=tracker.run_id) as again:
         again.log_params({"a.b": 0.001})
+        again.log_metrics({"loss": 8.0}, 4)
         again.log_metrics({"loss": 9.0}, 5)
     assert again.run_id == tracker.run_id
     assert [row.value for row in connect().get_metric_history(tracker.run_id, "loss")] == [0, 0.5, 1, 1.5, 2, 9]
