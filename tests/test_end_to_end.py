@@ -80,7 +80,9 @@ def test_pretrain_finetune_compare(database, tmp_path):
     done = mlflow_run("finetune", tmp_path, epochs=1, split_seed=3, encoder="models:/derm-encoder/1")
     assert done.returncode == 2
     assert "pretrained on another split" in done.stderr
-    assert client.search_runs(["0"], max_results=1)[0].info.status == "FAILED"
+    last = client.search_runs(["0"], max_results=1)[0]
+    assert last.info.status == "FAILED"
+    assert "pretrained on another split" in last.data.tags["error"]
 
 
 def _same_features_without_derm_ml(database, tmp_path):

@@ -100,6 +100,8 @@ def interrupted(words, folders):
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert connect().get_run(new[0].info.run_id).info.status == "KILLED"
     return new[0].info.run_id
 
 

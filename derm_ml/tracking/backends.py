@@ -83,7 +83,8 @@ def _wait(started: SubmittedRun, run_id: str) -> None:
             break
         except KeyboardInterrupt:  # the child got it too, and is closing its run
             continue
-    if not RunStatus.is_terminated(mlflow.MlflowClient().get_run(run_id).info.status):
+    status = mlflow.MlflowClient().get_run(run_id).info.status
+    if not RunStatus.is_terminated(RunStatus.from_string(status)):
         if code == 0:
             mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
         else:
