@@ -12,7 +12,8 @@ import torch
 
 from derm_ml.config import CommonConfig
 from derm_ml.data.batches import ImageBatches
-from derm_ml.data.dataset import ImageDataset, prepare, report_json
+from derm_ml.data.checks import report_json
+from derm_ml.data.dataset import ImageDataset, prepare
 from derm_ml.models.backbones import Encoder
 from derm_ml.tracking.base import DatasetRecord, Tracker
 from derm_ml.training.trainer import Precision, choose_device, choose_precision

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from derm_ml.data.dataset import cache_root, describe, prepare
+from derm_ml.data.cache import cache_root
+from derm_ml.data.dataset import describe, prepare
 from derm_ml.data.decoding import RefusedImage, decode
 from derm_ml.data.sources import open_source
 from derm_ml.data.synthetic import LABEL_NOISE, SyntheticSpec, class_of, draw, lesion_factors
@@ -124,6 +125,26 @@ def test_csv_with_groups_and_splits(tmp_path: Path):
     table.drop(columns="label").to_csv(tmp_path / "table.csv", index=False)
     with pytest.raises(UserError, match="no column label"):
         open_source(str(tmp_path))
+
+
+def test_copies_across_given_splits_leave_training(tmp_path: Path):
+    """DermaMNIST's own splits hold near copies: the data set is used without them, and they are named."""
+    rows = []
+    for number in range(12):
+        picture(number).save(tmp_path / f"{number}.png")
+        rows.append((f"{number}.png", "ab"[number % 2], ["train", "val", "test"][number // 2 % 3]))
+    smooth = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((96, 96))
+    smooth.save(tmp_path / "near.png")
+    smooth.save(tmp_path / "near.jpg", quality=80)
+    (tmp_path / "exact.png").write_bytes((tmp_path / "4.png").read_bytes())
+    rows += [("near.png", "a", "test"), ("near.jpg", "a", "train"), ("exact.png", "a", "train")]
+    pd.DataFrame(rows, columns=["path", "label", "split"]).to_csv(tmp_path / "table.csv", index=False)
+    dataset = prepare(str(tmp_path), 32, 0)
+    assert dict(dataset.report.refused) == {
+        "near.jpg": "nearly identical to near.png, which is in test",
+        "exact.png": "an exact copy of 4.png",
+    }
+    assert dataset.counts == {"train": 4, "val": 4, "test": 5}
 
 
 def test_unlabelled_images_join_training_only(tmp_path: Path):
