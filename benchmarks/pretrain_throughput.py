@@ -1,7 +1,7 @@
 """Images/s of VAE pretraining, ours end to end from JPEG files against pythae's trainer on tensors in memory.
 
     pip install -e '.[bench]'
-    python benchmarks/pretrain_throughput.py [DIR] [--images 1024] [--epochs 3] [--pairs 2]
+    python benchmarks/pretrain_throughput.py [DIR] [--images 1024] [--epochs 8] [--pairs 3]
 
 Both train the same modules (tf_efficientnet_lite0, 64 px, 128 latents, batch 64) on the CPU. Ours starts with an empty
 cache: building the model, finding, hashing, checking, decoding and splitting the files is in its time, and so are
@@ -108,8 +108,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, help="JPEG files in a layout derm_ml knows (default: drawn)")
     parser.add_argument("--images", type=int, default=1024)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--pairs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--pairs", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as cache:
         data = arguments.data or Path(folder)

@@ -43,7 +43,9 @@ def test_pretrain_finetune_compare(database, tmp_path):
     assert done.returncode == 0, done.stderr
     client = connect()
     (run,) = client.search_runs(["0"])
-    assert run.info.status == "FINISHED"
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "pretrain")
+    assert len(run.outputs.model_outputs) == 1
+    assert len(run.data.tags["mlflow.source.git.commit"]) == 40
     assert {"train/elbo", "val/distortion", "val/rate", "active_units", "probe/auroc", "gap/loss"} <= set(
         run.data.metrics
     )

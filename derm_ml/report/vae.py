@@ -61,7 +61,7 @@ def _save(
     axis.spines[:].set_visible(False)
     axis.set_title(f"{title} {epoch}", loc="left", fontsize=10)
     path = folder / f"{name}_epoch_{epoch:04d}.png"
-    figure.savefig(path, dpi=130, facecolor="white")
+    figure.savefig(path, dpi=130, facecolor="white", bbox_inches="tight")
     pyplot.close(figure)
     return path
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -174,11 +175,14 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
         if resume and given and given != resume:
             client.set_tag(given, "resumed", resume)
             client.set_terminated(given, "FINISHED")
-        client.update_run(run_id, status="RUNNING")
+        drawn = re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or "")  # a name that MLflow made up
+        client.update_run(run_id, status="RUNNING", name=name if drawn else None)
         with suppress(MlflowException):
             client.delete_tag(run_id, "error")
     else:
         run = client.create_run(_experiment_id(client, experiment), run_name=name, tags=_source_tags())
+    # MLflow's UI then opens on training runs and their charts.
+    client.set_experiment_tag(run.info.experiment_id, "mlflow.experimentKind", "custom_model_development")
     tracker = MlflowTracker(client, run, resumed=bool(resume))
     with ended_with_its_block(tracker), _system_metrics(tracker.run_id, resumed=bool(resume)):
         tracker.log_text(_environment(), "environment.txt")

@@ -12,7 +12,7 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus, Run
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -43,6 +43,7 @@ def register_encoder(client: MlflowClient, run: Run, record: EncoderRecord) -> s
             client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
             raise
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        client.log_outputs(run.info.run_id, models=[LoggedModelOutput(model.model_id, step=0)])
     try:
         client.create_registered_model(NAME, description="Encoders pretrained on dermatology images alone.")
     except MlflowException as error:

@@ -67,8 +67,7 @@ class Trainer:
         self.steps, self.epochs, self.seed, self.clip = steps, epochs, seed, clip
         self.epoch = 0
         trained = [parameter for parameter in objective.model.parameters() if parameter.requires_grad]
-        fused = precision.device.type == "cuda"
-        self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, fused=fused)
+        self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, fused=True)
         self.lr = lr
         self._trained = trained
         self._factor = warmup_cosine(steps * epochs, int(warmup * steps))
