@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from derm_ml.tracking.mlflow import connect
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+BENCHMARK = ("pip install -e '.[bench]'", "python benchmarks/pretrain_throughput.py")  # test_the_benchmark
 SMALL = ["-P", "image_size=32"]
 
 
@@ -74,7 +76,7 @@ def test_the_commands_of_use_in_their_order(database, lesions, tmp_path):
         elif words[0] == ".venv/bin/derm-ml":
             assert "train" in shell(["derm-ml", *words[1:]])
         else:
-            assert words[0] == "make" or words[0] == "pip" or words[0] == "python", f"not tested: {line}"
+            assert line in {"make demo", "make test", *BENCHMARK}, f"not tested: {line}"
         ran.add(" ".join(words[:2]))
     assert {"mlflow run", "mlflow ui", "mlflow artifacts", ".venv/bin/derm-ml data"} <= ran
     program = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S))
@@ -132,6 +134,33 @@ def answers(words):
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
+
+
+@pytest.mark.slow
+def test_the_benchmark(tmp_path):
+    """On few images; its peer is installed beside the environment, not into it."""
+    install, benchmark = (shlex.split(line) for line in BENCHMARK)
+    assert set(BENCHMARK) <= set(commands("sh"))
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["bench"]
+    assert install[-1] == ".[bench]"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--target",
+        str(tmp_path / "peer"),
+        "--no-deps",
+        *extra,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and not os.environ.get("CI"):
+        pytest.skip(f"{extra} cannot be installed: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+    small = ["--images", "90", "--epochs", "1", "--pairs", "2"]
+    said = shell([sys.executable, *benchmark[1:], *small], PYTHONPATH=str(tmp_path / "peer"))
+    assert len(re.findall(r"pair \d: derm_ml \d+ images/s, pythae \d+ images/s, ratio", said)) == 2
 
 
 @pytest.mark.slow
