@@ -59,6 +59,7 @@ def shell(words, timeout=400, **environment):
 @pytest.mark.slow
 def test_the_commands_of_use_in_their_order(database, lesions, tmp_path):
     folders = {"DERM_ML_RUNS": str(tmp_path / "runs"), "DERM_ML_REPORTS": str(tmp_path / "reports")}
+    connect().get_experiment("0")  # made from here, so that artifacts go beside the test's database
     ran = set()
     for line in commands("sh"):
         words = shlex.split(line.replace("/data/lesions", str(lesions)).replace("epochs=18", "epochs=2"))
@@ -170,6 +171,7 @@ def test_make_demo(database, tmp_path):
     if not ready.is_file() and not os.environ.get("CI"):
         pytest.skip("no .venv: make setup")
     folders = {"DERM_ML_RUNS": str(tmp_path / "runs"), "DERM_ML_REPORTS": str(tmp_path / "reports")}
+    connect().create_experiment("demo")  # made from here, so that artifacts go beside the test's database
     said = shell(["make", "demo", "DATA=synthetic:n=60,size=64"], timeout=580, **folders)
     assert "final gap (loss)" in said
     report = re.search(r"^report: (.*)$", said, flags=re.M)
