@@ -1,6 +1,6 @@
 # Everything a newcomer types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check env lock clean
 PYTHON ?= python3
 DATA ?= synthetic
 BIN := .venv/bin
@@ -28,6 +28,12 @@ check: .venv/ready ## format, lint, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy derm_ml entrypoints
+
+env: ## write .env for docker compose, with random passwords (an existing one is left alone)
+	@$(PYTHON) -m derm_ml.service.environment
+
+lock: .venv/ready ## write docker/constraints.txt, the package versions of both images, from .venv
+	$(BIN)/python -m pip freeze --all --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' | grep -v '^pip==' > docker/constraints.txt
 
 clean: ## remove .venv and tool caches, no runs and no data
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info
