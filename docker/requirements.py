@@ -2,8 +2,8 @@
 
 import sys
 import tomllib
+from pathlib import Path
 
-with open("pyproject.toml", "rb") as file:
-    project = tomllib.load(file)["project"]
+project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 rows = project["optional-dependencies"][sys.argv[1]] if len(sys.argv) > 1 else project["dependencies"]
 print("\n".join(rows))

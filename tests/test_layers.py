@@ -1,4 +1,4 @@
-"""Imports point to lower layers only; only tracking, above its base, and the service know MLflow; the command line starts at once."""
+"""Imports point to lower layers only; only tracking and the service know MLflow; the command line starts at once."""
 
 import ast
 import subprocess

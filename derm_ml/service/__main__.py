@@ -49,6 +49,8 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         from derm_ml.service import store
 
+        if arguments.task == "load":
+            store.create_bucket(own)
         count = store.dump(own, sys.stdout.buffer) if arguments.task == "dump" else store.load(own, sys.stdin.buffer)
         print(f"{count} objects", file=sys.stderr)
 

@@ -93,10 +93,11 @@ def load(settings: Settings, source: IO[bytes]) -> int:
     Raises:
         UserError: the dump is cut short or damaged.
     """
-    s3, count = client(settings), 0
-    for count, (key, file) in enumerate(read(source), start=1):
+    s3, keys = client(settings), []
+    for key, file in read(source):
         s3.upload_fileobj(file, settings.bucket, key)
-    return count
+        keys.append(key)
+    return len(keys)
 
 
 def read(source: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import warnings
 from typing import Any
 
 from derm_ml.errors import UserError
@@ -47,7 +48,9 @@ def set_password(uri: str, name: str) -> str:
 
 
 def _client(uri: str) -> Any:
-    from mlflow.server.auth.client import AuthServiceClient
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's server speaks of its own dependencies' deprecations
+        from mlflow.server.auth.client import AuthServiceClient
 
     return AuthServiceClient(uri)
 
@@ -77,7 +80,8 @@ def _ask(subject: str, call: Any, *arguments: Any) -> Any:
     try:
         return call(*arguments)
     except (MlflowException, requests.HTTPError) as error:
-        status = error.get_http_status_code() if isinstance(error, MlflowException) else error.response.status_code
+        response = getattr(error, "response", None)
+        status = error.get_http_status_code() if response is None else response.status_code
         if status in (401, 403):
             reason = "this takes an administrator: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             raise UserError(f"{subject}: {reason}") from error

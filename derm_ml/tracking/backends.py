@@ -1,36 +1,81 @@
-"""`mlflow run . -b host`: MLproject's entry points in this Python environment, without its container."""
+"""`mlflow run . -b host` and `-b cuda`: MLproject's entry points in this Python, or in the trainer's container."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
+from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from click.exceptions import Exit
-from mlflow.entities import RunStatus
+from mlflow.entities import Run, RunStatus
 from mlflow.projects.backend.abstract_backend import AbstractBackend
-from mlflow.projects.backend.local import _run_entry_point
 from mlflow.projects.submitted_run import SubmittedRun
 from mlflow.projects.utils import (
+    PROJECT_DOCKER_ARGS,
     PROJECT_STORAGE_DIR,
     fetch_and_validate_project,
     get_entry_point_command,
     get_or_create_run,
+    get_run_env_vars,
     load_project,
 )
 
 from derm_ml.errors import UserError
-from derm_ml.tracking.server import check_server, tracking_uri
+from derm_ml.tracking import container, preflight
+from derm_ml.tracking.server import check_login, check_server, tracking_uri
+
+PATHS = ("data", "encoder", "imagenet_weights")  # parameters that may name a file or a folder
 
 
-class HostBackend(AbstractBackend):  # type: ignore[misc]
-    """MLflow's local backend with the project's docker_env taken off.
+@dataclass(frozen=True)
+class Job:
+    """One entry point, ready to start: nothing in it has been through a shell."""
 
-    MLproject allows one environment field only, and docker_env overrides --env-manager: hence a backend. A
-    `resume` parameter is the run to go on in, so no second run is made.
+    work_dir: Path
+    image: str
+    parameters: dict[str, str]
+    docker_args: dict[str, Any]
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders that its parameters name."""
+        return [Path(self.parameters[name]) for name in PATHS if Path(self.parameters.get(name) or "?").is_absolute()]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended.
+
+    Attributes:
+        code: exit code, negative for a signal's number.
+        reason: in words, for the run of a process that could not say it itself.
     """
+
+    code: int
+    reason: str
+
+
+class WaitingBackend(AbstractBackend):  # type: ignore[misc]
+    """Checks, makes the run, starts the process, waits, and leaves no run RUNNING.
+
+    MLproject allows one environment field only, and docker_env overrides --env-manager: hence a backend. `mlflow
+    run` waits for its own backends only, so these wait themselves. A `resume` parameter is the run to go on in, so
+    no second run is made.
+    """
+
+    @abstractmethod
+    def check(self, job: Job) -> None:
+        """Raise UserError for what would make the job fail; no run exists yet."""
+
+    @abstractmethod
+    def execute(self, job: Job, words: list[str], run: Run, environment: dict[str, str]) -> Ending:
+        """Start the process and wait until it has ended, whatever signals come."""
 
     def run(
         self,
@@ -42,60 +87,130 @@ class HostBackend(AbstractBackend):  # type: ignore[misc]
         tracking_uri: str,
         experiment_id: str,
     ) -> SubmittedRun:
-        """Run the entry point in a child process and wait: `mlflow run` waits for its own backends only."""
+        """Run the entry point; the exit code of its process becomes that of `mlflow run`."""
         try:
             uri = _absolute()
             check_server(uri)
+            check_login(uri)
+            work_dir = fetch_and_validate_project(project_uri, version, entry_point, params)
+            project = load_project(work_dir)
+            parameters = {key: _from_here(key, str(value)) for key, value in params.items()}
+            job = Job(
+                Path(work_dir),
+                (project.docker_env or {}).get("image", ""),
+                parameters,
+                backend_config.get(PROJECT_DOCKER_ARGS) or {},
+            )
+            self.check(job)
         except UserError as error:
             print(f"derm-ml: {error}", file=sys.stderr)
             raise Exit(2) from error
-        work_dir = fetch_and_validate_project(project_uri, version, entry_point, params)
-        project = load_project(work_dir)
-        parameters = {key: _from_here(key, str(value)) for key, value in params.items()}
         resume = parameters.get("resume") or None
         run = get_or_create_run(resume, project_uri, experiment_id, work_dir, version, entry_point, parameters)
-        run_id = run.info.run_id
         try:
             storage = backend_config.get(PROJECT_STORAGE_DIR)
             command = get_entry_point_command(project, entry_point, parameters, storage)
-            # `python` in MLproject is the interpreter that runs this.
-            os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-            started: SubmittedRun = _run_entry_point(" ".join(command), work_dir, experiment_id, run_id=run_id)
+            words = [word for part in command for word in shlex.split(part)]
+            variables = get_run_env_vars(run.info.run_id, experiment_id)
+            ending = self.execute(job, words, run, {key: str(value) for key, value in variables.items()})
         except BaseException as error:
-            _fail(run_id, str(error))
+            _fail(run.info.run_id, str(error))
             raise
-        _wait(started, run_id)
-        return started
+        _close(run.info.run_id, ending)
+        return _Ended(run.info.run_id)
 
 
-def _wait(started: SubmittedRun, run_id: str) -> None:
-    """Wait for the child; its exit code becomes that of `mlflow run`.
+class HostBackend(WaitingBackend):
+    """In a child process of this Python environment, without the project's container."""
 
-    The child ends its run itself; one that was killed could not, so its run is ended here.
+    def check(self, job: Job) -> None:
+        """Nothing: the entry point checks its own input."""
+
+    def execute(self, job: Job, words: list[str], run: Run, environment: dict[str, str]) -> Ending:
+        """The child gets Ctrl-C from the terminal, as this process does."""
+        # `python` in MLproject is the interpreter that runs this.
+        command = [sys.executable, *words[1:]] if words[0] == "python" else words
+        process = subprocess.Popen(command, cwd=job.work_dir, env=os.environ | environment)
+        code = None
+        while code is None:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:  # the child got it too, and is closing its run
+                continue
+        return Ending(code, f"signal {-code} (killed; out of memory?)" if code == -9 else _words(code))
+
+
+class CudaBackend(WaitingBackend):
+    """In the container that MLproject names, with GPUs, mounts, network and credentials that it cannot declare."""
+
+    def check(self, job: Job) -> None:
+        """Engine, image, GPU, data and disk, each failure one line with its cure."""
+        preflight.check_engine()
+        preflight.check_image(job.image, job.work_dir)
+        for name in PATHS:
+            preflight.check_path(name, job.parameters.get(name, ""))
+        preflight.check_disk(container.folders(job.work_dir))
+        if job.parameters.get("device") != "cpu":
+            preflight.check_gpu(job.image)
+
+    def execute(self, job: Job, words: list[str], run: Run, environment: dict[str, str]) -> Ending:
+        """`docker create`, start, wait, remove."""
+        spec = container.specify(
+            image=job.image,
+            work_dir=job.work_dir,
+            reads=job.paths,
+            gpus=job.parameters.get("device") != "cpu",
+            tracking_uri=os.environ["MLFLOW_TRACKING_URI"],
+            artifact_uri=str(run.info.artifact_uri),
+            overrides=job.docker_args,
+        )
+        code, out_of_memory = container.run(spec, words, f"derm-ml-{run.info.run_id}", environment)
+        if out_of_memory:
+            return Ending(code, "out of memory, the container reached its limit: give it more (-A memory=16g)")
+        return Ending(code, _words(code))
+
+
+class _Ended(SubmittedRun):  # type: ignore[misc]
+    """A run whose process has ended well."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self._run_id = run_id
+
+    @property
+    def run_id(self) -> str:
+        """The run's ID."""
+        return self._run_id
+
+    def wait(self) -> bool:
+        """At once."""
+        return True
+
+    def get_status(self) -> int:
+        """FINISHED."""
+        return int(RunStatus.FINISHED)
+
+    def cancel(self) -> None:
+        """There is nothing left to cancel."""
+
+
+def _close(run_id: str, ending: Ending) -> None:
+    """The process ends its run itself; one that was killed could not, so its run is ended here.
 
     Raises:
-        Exit: the child's exit code was not 0 (click's exception, which `mlflow run` turns into its own code).
+        Exit: the exit code was not 0 (click's exception, which `mlflow run` turns into its own code).
     """
-    process = started.command_proc  # type: ignore[attr-defined]
-    while True:
-        try:
-            code = process.wait()
-            break
-        except KeyboardInterrupt:  # the child got it too, and is closing its run
-            continue
     status = mlflow.MlflowClient().get_run(run_id).info.status
     if not RunStatus.is_terminated(RunStatus.from_string(status)):
-        if code == 0:
+        if ending.code == 0:
             mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
         else:
-            _fail(run_id, f"the process ended with {_ending(code)} before it could close its run")
-    if code:
-        raise Exit(code if code > 0 else 128 - code)
+            _fail(run_id, f"the process ended before it could close its run: {ending.reason}")
+    if ending.code:
+        raise Exit(ending.code if ending.code > 0 else 128 - ending.code)
 
 
-def _ending(code: int) -> str:
-    if code == -9 or code == 137:
-        return "signal 9 (killed; out of memory?)"
+def _words(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
@@ -103,6 +218,7 @@ def _fail(run_id: str, reason: str) -> None:
     client = mlflow.MlflowClient()
     client.set_tag(run_id, "error", reason[:5000])
     client.set_terminated(run_id, "FAILED")
+    print(f"derm-ml: {reason}", file=sys.stderr)
 
 
 def _absolute() -> str:
@@ -116,6 +232,6 @@ def _absolute() -> str:
 
 def _from_here(name: str, value: str) -> str:
     """A path that exists where the user stands, absolute; anything else as it is."""
-    if name in ("data", "encoder", "imagenet_weights") and value and Path(value).exists():
+    if name in PATHS and value and Path(value).exists():
         return str(Path(value).absolute())
     return value

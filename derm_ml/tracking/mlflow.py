@@ -21,10 +21,11 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+import derm_ml
 from derm_ml.errors import UserError
 from derm_ml.tracking.base import DatasetRecord, EncoderRecord
 from derm_ml.tracking.registry import register_encoder
-from derm_ml.tracking.server import check_server, tracking_uri
+from derm_ml.tracking.server import check_login, check_server, tracking_uri
 
 FLUSH_EVERY = 2.0  # seconds
 CONTEXTS = {"train": "training", "val": "validation", "test": "testing"}
@@ -172,6 +173,7 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
             raise UserError(f"resume={run_id}: there is no such run on this tracking server") from error
         if resume and run.info.status == "FINISHED":
             raise UserError(f"resume={resume}: this run has finished: there is nothing to go on with")
+        _check_image(run)
         if resume and given and given != resume:
             client.set_tag(given, "resumed", resume)
             client.set_terminated(given, "FINISHED")
@@ -189,10 +191,22 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
         yield tracker
 
 
+def _check_image(run: Run) -> None:
+    """The trainer image's own code is of the commit that `mlflow run` has tagged the run with."""
+    image = Path(derm_ml.__file__).parents[1] / "COMMIT"  # written when the image was built, there only
+    built, tagged = image.read_text().strip() if image.is_file() else "", run.data.tags.get("mlflow.source.git.commit")
+    if built and tagged and built != tagged:
+        raise UserError(
+            f"the trainer image holds commit {built[:9]}, the project is at {tagged[:9]}: "
+            "docker compose build trainer, or use -b cuda, which runs the project's own files"
+        )
+
+
 def connect() -> MlflowClient:
     """A client of the tracking server, which is asked first whether it is there."""
     uri = tracking_uri()
     check_server(uri)
+    check_login(uri)
     if not sys.stderr.isatty():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(uri)

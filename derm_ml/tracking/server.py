@@ -51,3 +51,29 @@ def check_server(uri: str, timeout: float = 5.0) -> None:
     except (urllib.error.URLError, OSError) as error:
         reason = str(getattr(error, "reason", error))
     raise UserError(f"tracking server {masked(uri)} does not answer ({reason}): start it, or set MLFLOW_TRACKING_URI")
+
+
+def check_login(uri: str, timeout: int = 10) -> None:
+    """Ask an HTTP server one question with the login in the environment.
+
+    Raises:
+        UserError: it refuses the login or this machine's name for it; MLflow's own client says so in many lines.
+    """
+    if not uri.startswith(("http://", "https://")):
+        return
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    name, question = masked(uri), "/api/2.0/mlflow/experiments/search?max_results=1"
+    try:
+        status = http_request(get_default_host_creds(uri), question, "GET", timeout=timeout, max_retries=0).status_code
+    except MlflowException as error:
+        raise UserError(f"tracking server {name} does not answer: start it, or set MLFLOW_TRACKING_URI") from error
+    if status == 401:
+        cure = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        raise UserError(f"tracking server {name} refuses the login: {cure}")
+    if status == 403:
+        raise UserError(
+            f"tracking server {name} does not know this name of its own: add it to MLFLOW_ALLOWED_HOSTS there"
+        )
