@@ -23,6 +23,7 @@ from derm_ml.service.environment import write_environment
 from derm_ml.service.stack import run
 
 PATIENCE = 90.0  # seconds until a server has to answer
+_children: dict[int, subprocess.Popen[bytes]] = {}  # servers started here, which outlive this process or are reaped
 
 
 class NativeStack:
@@ -153,6 +154,7 @@ class NativeStack:
             started = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
+        _children[started.pid] = started
         record = {"pid": started.pid, "created": psutil.Process(started.pid).create_time()}
         (self.folder / f"{name}.pid").write_text(json.dumps(record))
         deadline = time.monotonic() + PATIENCE
@@ -180,6 +182,8 @@ class NativeStack:
             _, alive = psutil.wait_procs(family, timeout=30)
             for each in alive:
                 each.kill()
+            if process.pid in _children:
+                _children.pop(process.pid).wait()
         (self.folder / f"{name}.pid").unlink(missing_ok=True)
 
     def _postgres(self, tool: str, *words: str, quiet: bool = False) -> None:

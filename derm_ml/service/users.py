@@ -81,7 +81,7 @@ def _ask(subject: str, call: Any, *arguments: Any) -> Any:
         return call(*arguments)
     except (MlflowException, requests.HTTPError) as error:
         response = getattr(error, "response", None)
-        status = error.get_http_status_code() if response is None else response.status_code
+        status = response.status_code if response is not None else getattr(error, "get_http_status_code", int)()
         if status in (401, 403):
             reason = "this takes an administrator: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             raise UserError(f"{subject}: {reason}") from error

@@ -92,7 +92,7 @@ def _client() -> Any:
     import docker
 
     try:
-        client: Any = docker.from_env()
+        client: Any = docker.from_env()  # type: ignore[attr-defined] # mypy takes the folder docker/ for it
         client.ping()
     except DockerException as error:
         where = os.environ.get("DOCKER_HOST", "its socket")
