@@ -105,3 +105,42 @@ def test_images_install_what_pyproject_lists():
         text = (ROOT / "docker" / name / "Dockerfile").read_text()
         assert "docker/requirements.py" in text
         assert re.search(r"^USER \d+$", text, re.M)
+
+
+def test_kubernetes_files_fit_the_schemas():
+    import kubernetes_validate
+
+    version = kubernetes_validate.latest_version()
+    files = [ROOT / "kubernetes" / name for name in ("job.yaml", "service.yaml")]
+    objects = [each for file in files for each in yaml.safe_load_all(file.read_text())]
+    assert len(objects) == 7
+    for each in objects:
+        kubernetes_validate.validate(each, version, strict=True)
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(objects[0] | {"spec": {"template": 1}}, version, strict=True)
+
+
+def test_the_commands_of_the_service_are_run():
+    """README's and the guide's commands of the service, each with the test that runs it or one like it."""
+    known = {
+        "make env": "test_make_env_needs_nothing_installed",
+        "docker compose up -d": "test_docker.py: stack",
+        "docker compose build trainer": "test_docker.py: images",
+        "mlflow run . -e pretrain -b cuda -P data=/data/lesions": "test_docker.py: test_checks_before_a_run_exists",
+        "mlflow run . -e pretrain -b cuda -P data=/data/lesions -P device=cpu": "test_docker.py: test_three",
+    }
+    actions = "user add|user list|user remove|user password|backup|restore|upgrade|gc|up|down"
+    pages = (ROOT / "README.md").read_text() + (ROOT / "docs" / "service.md").read_text()
+    lines = [line for block in re.findall(r"```bash\n(.*?)```", pages, re.S) for line in block.splitlines()]
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+    for line in lines:
+        action = re.match(rf"derm-ml service ({actions})\b", line)
+        if action:
+            from derm_ml.cli.arguments import build_parser
+
+            build_parser().parse_args(line.split()[1:])
+            words = action.group(1).replace("user ", "").split()
+            assert any(word in tests for word in words), line
+        else:
+            assert line in known or line.startswith(("export ", "#")), f"not tested: {line}"
+    assert len(lines) > 8
