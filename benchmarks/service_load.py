@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--kinds", nargs="+", default=["log", "search", "upload"])
     arguments = parser.parse_args()
     stack = NativeStack(arguments.native)
     stack.start()
@@ -122,9 +123,9 @@ def main() -> None:
         file = Path(folder) / "weights.bin"
         file.write_bytes(os.urandom(50 * 2**20))
         works = {"log": log, "search": search, "upload": lambda index: client.log_artifact(own[index], str(file))}
-        for name, work in works.items():
+        for name in arguments.kinds:
             for clients in arguments.clients:
-                measure(name, clients, arguments.seconds, work, stack)
+                measure(name, clients, arguments.seconds, works[name], stack)
 
 
 if __name__ == "__main__":

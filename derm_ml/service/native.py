@@ -139,6 +139,7 @@ class NativeStack:
         command += ["-master.volumeSizeLimitMB=1024", "-volume.max=0", "-volume.preStopSeconds=1"]
         command += ["-master.telemetry=false", "-s3.iam=false"]
         keys = {key: self.environment()[key] for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        keys["GOMEMLIMIT"] = self.settings.get("S3_HEAP") or "1GiB"
         health = f"http://{address}:{base}/healthz"
         self._start("s3", command, os.environ | keys, base, lambda: self._answers(health))
 
