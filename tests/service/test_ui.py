@@ -54,6 +54,7 @@ def look(native) -> Iterator:
     if not browser_path:
         reason = "a browser is needed (apt install chromium)"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -66,10 +67,18 @@ def look(native) -> Iterator:
         page.evaluate("localStorage.setItem('mlflow.assistant.panel.open', 'false')")
 
         def open_page(name: str, path: str, *texts: str):
-            page.goto(f"{native.uri}/#{path}")
-            page.reload()
-            for text in texts:
-                page.get_by_text(text).first.wait_for()
+            # the page is a program that loads in pieces: on a busy machine a second look may be needed
+            for patience in (45_000, 90_000, 90_000):
+                page.goto("about:blank")
+                page.goto(f"{native.uri}/#{path}")
+                try:
+                    for text in texts:
+                        page.get_by_text(text).first.wait_for(timeout=patience)
+                    break
+                except PlaywrightTimeout:
+                    seen = page.inner_text("body")[-500:]
+            else:
+                pytest.fail(f"{path} does not show {texts}, but: {seen}")
             page.wait_for_timeout(1500)
             pictures = os.environ.get("DERM_ML_PICTURES")
             if pictures:
