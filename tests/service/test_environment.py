@@ -64,8 +64,9 @@ def test_every_server_is_confined():
             assert service["mem_limit"], name
 
 
-@pytest.mark.skipif(shutil.which("docker") is None, reason="docker compose is not installed")
 def test_without_env_compose_refuses_in_one_line(tmp_path):
+    if shutil.which("docker") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("docker compose is not installed")
     shutil.copy(ROOT / "docker-compose.yml", tmp_path)
     environment = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}
     command = ["docker", "compose", "--project-directory", str(tmp_path), "up", "-d"]
