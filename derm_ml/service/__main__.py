@@ -15,9 +15,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="derm_ml.service")
     tasks = parser.add_subparsers(dest="task", required=True)
     tasks.add_parser("server", help="become MLflow's server")
-    tasks.add_parser("prepare", help="make the bucket, the schema and the administrator").add_argument(
-        "--upgrade", action="store_true"
-    )
+    prepare = tasks.add_parser("prepare", help="make the bucket, the schema and the administrator")
+    prepare.add_argument("--upgrade", action="store_true")
+    prepare.add_argument("--reset-administrator", action="store_true", help="to the password in the environment")
     tasks.add_parser("dump", help="the bucket as a tar stream, to standard output")
     tasks.add_parser("load", help="a tar stream from standard input into the bucket")
     collect = tasks.add_parser("collect", help="free deleted runs")
@@ -41,7 +41,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
         serve()
     elif arguments.task == "prepare":
-        _prepare(upgrade=arguments.upgrade)
+        _prepare(upgrade=arguments.upgrade, reset=arguments.reset_administrator)
     elif arguments.task == "collect":
         from derm_ml.service.collect import collect
 
@@ -55,20 +55,22 @@ def _run(arguments: argparse.Namespace) -> None:
         print(f"{count} objects", file=sys.stderr)
 
 
-def _prepare(*, upgrade: bool) -> None:
+def _prepare(*, upgrade: bool, reset: bool) -> None:
     from derm_ml.service.server import auth_configuration
     from derm_ml.service.settings import settings
     from derm_ml.service.store import create_bucket
 
     own = settings()
     os.environ["MLFLOW_AUTH_CONFIG_PATH"] = auth_configuration(own.database)  # read when MLflow's module is imported
-    from mlflow.server.auth import bootstrap_admin_user
+    from mlflow.server import auth
 
     from derm_ml.service.database import migrate
 
     print(f"bucket {own.bucket}: {'made' if create_bucket(own) else 'there'}")
     print(f"database: {migrate(own, upgrade=upgrade)}")
-    bootstrap_admin_user()
+    auth.bootstrap_admin_user()
+    if reset:  # a backup brings the password of the service that it was made of
+        auth.store.update_user(os.environ["MLFLOW_AUTH_ADMIN_USERNAME"], os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"])
     print("administrator: there")
 
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from derm_ml.service.health import Health
 from derm_ml.service.proxy import ProxiedStore
-from derm_ml.service.settings import settings
+from derm_ml.service.settings import settings, threads
 from derm_ml.service.users import RESEARCHER
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -42,10 +42,13 @@ class Gate:
 
     def __init__(self, app: ASGIApp, health: Health) -> None:
         self._app, self._health = app, health
+        # threads of their own: neither a login nor the health waits for other people's searches
+        self._logins, self._questions = anyio.CapacityLimiter(4), anyio.CapacityLimiter(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401, 403 or the health."""
         if scope["type"] == "lifespan":
+            anyio.to_thread.current_default_thread_limiter().total_tokens = threads()
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
@@ -54,14 +57,14 @@ class Gate:
 
     async def _refusal(self, request: Request) -> Response | None:
         if request.url.path == "/health":
-            answer = await anyio.to_thread.run_sync(self._health.ask)
+            answer = await anyio.to_thread.run_sync(self._health.ask, limiter=self._questions)
             return JSONResponse(answer, 200 if set(answer.values()) == {"ok"} else 503)
-        user = await anyio.to_thread.run_sync(auth._authenticate_fastapi_request, request)
+        user = await anyio.to_thread.run_sync(auth._authenticate_fastapi_request, request, limiter=self._logins)
         if user is None:
             challenge = {"WWW-Authenticate": 'Basic realm="derm_ml"'}
             return PlainTextResponse("Log in: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.", 401, challenge)
         reads = request.method in READING or READS.fullmatch(request.url.path)
-        if not reads and not await anyio.to_thread.run_sync(may_write, user):
+        if not reads and not await anyio.to_thread.run_sync(may_write, user, limiter=self._logins):
             return JSONResponse(
                 {"error_code": "PERMISSION_DENIED", "message": f"{user.username} is a guest and may only read"}, 403
             )

@@ -55,7 +55,8 @@ def restore(stack: Stack, source: Path, *, replace: bool) -> None:
     """Put a backup into a service; its server is stopped meanwhile and started at the end.
 
     The database is restored beside the present one and takes its place at the end. Objects of the same name are
-    overwritten; others in the bucket are left alone.
+    overwritten; others in the bucket are left alone. The administrator's password becomes that of `.env`; users keep
+    theirs.
 
     Raises:
         UserError: the backup is damaged, or the service has runs and `replace` is false. Nothing was touched then.
@@ -81,6 +82,7 @@ def restore(stack: Stack, source: Path, *, replace: bool) -> None:
         "DROP DATABASE IF EXISTS mlflow WITH (FORCE)",
         "ALTER DATABASE mlflow_restored RENAME TO mlflow",
     )
+    stack.task("prepare", "--reset-administrator")
     stack.start()
 
 

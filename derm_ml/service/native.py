@@ -68,6 +68,7 @@ class NativeStack:
             "MLFLOW_HOST": "127.0.0.1",
             "MLFLOW_PORT": str(self._port),
             "MLFLOW_WORKERS": own.get("MLFLOW_WORKERS") or "2",
+            "MLFLOW_THREADS": own.get("MLFLOW_THREADS") or "8",
         }
 
     def start(self, *, server: bool = True) -> None:
@@ -117,7 +118,9 @@ class NativeStack:
             finally:
                 password.unlink()
         if not (data / "postmaster.pid").is_file() or not _listens(self._database_port):
+            connections = self.settings.get("POSTGRES_CONNECTIONS") or "200"
             options = f"-p {self._database_port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+            options += f" -c max_connections={connections}"
             log = self.folder / "postgres.log"
             log.touch()
             _give_to_postgres(log)

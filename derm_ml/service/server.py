@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from derm_ml.service.settings import settings
+from derm_ml.service.settings import settings, threads
 
 # The password check is PBKDF2, 60 ms of a core for every request; a correct one is remembered for a minute.
 CACHE_SECONDS = 60
@@ -44,6 +44,8 @@ def serve() -> None:
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", str(threads()))
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", str(2 * threads()))
     words = ["server", "--app-name", "derm-ml", "--expose-prometheus", metrics]
     words += ["--host", os.environ.get("MLFLOW_HOST", "127.0.0.1"), "--port", os.environ.get("MLFLOW_PORT", "5000")]
     words += ["--workers", os.environ.get("MLFLOW_WORKERS", "2")]

@@ -5,4 +5,5 @@ RUN apt-get update && apt-get install -y --no-install-recommends postgresql-15 &
 ENV PATH=/usr/lib/postgresql/15/bin:$PATH PGDATA=/var/lib/postgresql/data LANG=C.UTF-8
 COPY postgres.sh /usr/local/bin/entry
 ENTRYPOINT ["/usr/local/bin/entry"]
+CMD ["postgres"]
 STOPSIGNAL SIGINT

@@ -5,7 +5,7 @@ if [ "$(id -u)" = 0 ]; then
   mkdir -p "$PGDATA"
   chown -R postgres "$PGDATA" /var/run/postgresql
   chmod 700 "$PGDATA"
-  exec setpriv --reuid=postgres --regid=postgres --init-groups "$0"
+  exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
 fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   initdb -U "$POSTGRES_USER" -A scram-sha-256 --auth-local=trust --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") -E UTF8
@@ -14,4 +14,5 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   createdb -U "$POSTGRES_USER" "$POSTGRES_DB"
   pg_ctl -w -m fast stop
 fi
-exec postgres -c listen_addresses='*'
+shift # postgres itself, as the official image is told
+exec postgres -c listen_addresses='*' "$@"
