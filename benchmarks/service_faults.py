@@ -57,7 +57,7 @@ class Client:
                     client.log_batch(self.run, metrics=[Metric(f"m/{k}", step + k / 100, 0, step) for k in range(20)])
                     self.steps.append(step)
             except Exception as error:  # noqa: BLE001 (what a client may see is what is counted)
-                self.errors[f"{type(error).__name__}: {error}"[:90]] += 1
+                self.errors[f"{type(error).__name__}: {error}"[:400]] += 1
             self.slowest = max(self.slowest, time.monotonic() - started)
             step += 1
 

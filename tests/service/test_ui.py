@@ -99,7 +99,9 @@ def test_runs_of_a_comparison_stand_side_by_side(runs, look, native):
         assert name in text, name
     for name in ("gap/loss", "val/auroc"):
         rows = page.locator("tr", has=page.get_by_text(name, exact=True)).all_inner_texts()
-        assert any(len(re.findall(r"-?\d+\.\d+", row)) == len(ARMS) for row in rows), f"{name}: a value for each arm: {rows}"
+        assert any(len(re.findall(r"-?\d+\.\d+", row)) == len(ARMS) for row in rows), (
+            f"{name}: a value for each arm: {rows}"
+        )
     login = ("admin", native.settings["MLFLOW_ADMIN_PASSWORD"])
     answers = [
         requests.get(f"{native.uri}/api/2.0/mlflow/runs/get?run_id={run}", auth=login, timeout=30).json() for run in ids
