@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 TEMPLATE = """\
-# Settings of docker compose and of `derm-ml service`. Keep this file secret, and a copy of it in a safe place:
-# a backup holds none of these passwords.
+# Settings of docker compose and of `derm-ml service`. Keep this file secret: a backup holds none
+# of these passwords.
 
 # Where MLflow is published. Beyond loopback, use the tls profile (docs/service.md).
 MLFLOW_BIND=127.0.0.1

@@ -131,7 +131,8 @@ def test_another_s3_store(images, stack, service, tmp_path, monkeypatch):
     write_environment(folder / ".env")
     own = dotenv_values(folder / ".env")
     ports = free_ports(2)
-    gateway = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    docker("network", "create", "derm-elsewhere")
+    gateway = docker("network", "inspect", "derm-elsewhere", "--format", "{{(index .IPAM.Config 0).Gateway}}")
     lines = [f"{name}=derm-test-{image}" for name, image in STANDINS.items()]
     lines += [f"MLFLOW_PORT={ports[0]}", "COMPOSE_PROFILES=", "COMPOSE_PROJECT_NAME=derm_ml_elsewhere"]
     lines += [f"S3_ENDPOINT_URL=http://{gateway}:{ports[1]}", "S3_BUCKET=our-lab", "S3_REGION=eu-central-1"]
@@ -139,7 +140,14 @@ def test_another_s3_store(images, stack, service, tmp_path, monkeypatch):
         file.write("\n".join(lines) + "\n")
     keys = ["-e", f"AWS_ACCESS_KEY_ID={own['S3_ACCESS_KEY']}", "-e", f"AWS_SECRET_ACCESS_KEY={own['S3_SECRET_KEY']}"]
     words = ["weed", "server", "-dir=/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.ip.bind=0.0.0.0"]
-    published = ["--publish", f"{gateway}:{ports[1]}:8333", "--name", "derm-elsewhere-store"]
+    published = [
+        "--publish",
+        f"{gateway}:{ports[1]}:8333",
+        "--network",
+        "derm-elsewhere",
+        "--name",
+        "derm-elsewhere-store",
+    ]
     docker("run", "--detach", *published, *keys, "derm-test-seaweedfs", *words)
     elsewhere = ComposeStack(folder)
     project = ["--project", str(folder)]
@@ -166,4 +174,5 @@ def test_another_s3_store(images, stack, service, tmp_path, monkeypatch):
     finally:
         docker("compose", "--project-directory", str(folder), "down", "--volumes", "--timeout", "20", check=False)
         docker("rm", "--force", "derm-elsewhere-store", check=False)
+        docker("network", "rm", "derm-elsewhere", check=False)
         shutil.rmtree(folder)
