@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
         words = ["--dry-run"] if arguments.dry_run else []
         done = json.loads(stack.task("collect", "--older-than", str(arguments.older_than), *words).splitlines()[-1])
         word = "would be freed" if arguments.dry_run else "freed"
-        print(f"{len(done['freed'])} runs, {len(done['models'])} models, {len(done['experiments'])} experiments {word}")
+        what = f"{len(done['freed'])} runs, {len(done['models'])} models, {len(done['experiments'])} experiments"
+        print(f"deleted {arguments.older_than} days ago or before: {what} {word}")
         for run_id in done["kept"]:
             print(f"kept: run {run_id}, a registered version came from it")
     else:
@@ -83,8 +84,10 @@ def _keep(arguments: argparse.Namespace, stack: Stack) -> None:
 
     if arguments.action == "backup":
         manifest = backup.backup(stack, arguments.directory.absolute())
-        print(f"{arguments.directory}: {json.dumps(manifest['files'])}")
+        sizes = ", ".join(f"{name} {facts['bytes'] / 2**20:.1f} MB" for name, facts in manifest["files"].items())
+        print(f"{arguments.directory}: whole, each file with its SHA-256: {sizes}")
     elif arguments.action == "restore":
+        print("checking the backup, then MLflow is stopped until it is in place", flush=True)
         backup.restore(stack, arguments.directory.absolute(), replace=arguments.replace)
         print(f"{arguments.directory}: restored, MLflow: {_uri(stack.folder)}")
     else:
@@ -96,16 +99,18 @@ def _keep(arguments: argparse.Namespace, stack: Stack) -> None:
 
 def _user(arguments: argparse.Namespace) -> None:
     from derm_ml.service import users
+    from derm_ml.tracking.server import check_server
 
     folder = arguments.native or arguments.project
     uri = _uri(folder)
+    check_server(uri)
     if arguments.task == "list":
         for name, kind in users.list_users(uri):
             print(f"{name}\t{kind}")
     elif arguments.task == "add":
         password = users.add_user(uri, arguments.name, guest=arguments.guest)
-        print(f"{arguments.name}: {'a guest' if arguments.guest else 'a researcher'}; they set:")
-        print(f"export MLFLOW_TRACKING_URI={uri}")
+        print(f"# {arguments.name}: {'a guest' if arguments.guest else 'a researcher'}; they set:")
+        print(f"export MLFLOW_TRACKING_URI={_public(folder, uri)}")
         print(f"export MLFLOW_TRACKING_USERNAME={arguments.name}\nexport MLFLOW_TRACKING_PASSWORD={password}")
     elif arguments.task == "remove":
         users.remove_user(uri, arguments.name)
@@ -125,21 +130,38 @@ def _stack(arguments: argparse.Namespace) -> Stack:
 
 
 def _uri(folder: Path) -> str:
-    """Where this service answers; its administrator's login goes into the environment unless one is there.
+    """Where this service answers: `.env`'s port on loopback, and its administrator's login into the environment.
+
+    MLFLOW_TRACKING_URI and the login beside it count where there is no `.env`, or where they name another server: so a
+    researcher's login in the same shell does not take the administrator's place.
 
     Raises:
         UserError: neither a `.env` nor MLFLOW_TRACKING_URI says where.
     """
+    own, given = _settings(folder), os.environ.get("MLFLOW_TRACKING_URI")
+    port = os.environ.get("MLFLOW_PORT") or own.get("MLFLOW_PORT") or "5000"
+    here = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]
+    if given and (not own or given.rstrip("/") not in [*here, _public(folder, here[0])]):
+        return given
+    if not own:
+        raise UserError(f"{folder.absolute()}: no .env here: run `make env`, or set MLFLOW_TRACKING_URI")
+    os.environ |= {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": own["MLFLOW_ADMIN_PASSWORD"]}
+    return here[0]
+
+
+def _public(folder: Path, uri: str) -> str:
+    """The address that users are told: with the tls profile that of Caddy."""
+    own = _settings(folder)
+    if "tls" not in own.get("COMPOSE_PROFILES", "").split(","):
+        return uri
+    port = own.get("TLS_PORT") or "443"
+    return f"https://{own.get('TLS_HOST') or 'localhost'}" + ("" if port == "443" else f":{port}")
+
+
+def _settings(folder: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
-    own = dotenv_values(folder / ".env", interpolate=False)
-    if not own and not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise UserError(f"{folder.absolute()}: no .env here: run `make env`, or set MLFLOW_TRACKING_URI")
-    if not os.environ.get("MLFLOW_TRACKING_USERNAME") and own.get("MLFLOW_ADMIN_PASSWORD"):
-        os.environ["MLFLOW_TRACKING_USERNAME"] = "admin"
-        os.environ["MLFLOW_TRACKING_PASSWORD"] = own["MLFLOW_ADMIN_PASSWORD"] or ""
-    port = os.environ.get("MLFLOW_PORT") or own.get("MLFLOW_PORT") or "5000"
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{port}"
+    return {key: value or "" for key, value in dotenv_values(folder / ".env", interpolate=False).items()}
 
 
 def _home() -> Path:

@@ -7,6 +7,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import derm_ml
 from derm_ml.errors import UserError
@@ -15,7 +16,7 @@ from derm_ml.service.stack import Stack
 DUMP, OBJECTS, MANIFEST = "database.dump", "objects.tar", "manifest.json"
 
 
-def backup(stack: Stack, target: Path) -> dict[str, object]:
+def backup(stack: Stack, target: Path) -> dict[str, Any]:
     """Write a backup while the service is in use; returns its manifest.
 
     The database is dumped first (one snapshot), the objects after it: whatever the dump speaks of was in the store
@@ -38,7 +39,7 @@ def backup(stack: Stack, target: Path) -> dict[str, object]:
             name: {"sha256": _sha256(partial / name), "bytes": (partial / name).stat().st_size}
             for name in (DUMP, OBJECTS)
         }
-        manifest: dict[str, object] = {
+        manifest: dict[str, Any] = {
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "derm_ml": derm_ml.__version__,
             "files": files,

@@ -85,4 +85,10 @@ def _ask(subject: str, call: Any, *arguments: Any) -> Any:
         if status in (401, 403):
             reason = "this takes an administrator: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             raise UserError(f"{subject}: {reason}") from error
-        raise UserError(f"{subject}: {getattr(error, 'message', error)}") from error
+        said = str(getattr(error, "message", error))
+        if "RESOURCE_ALREADY_EXISTS" in str(error):
+            raise UserError(
+                f"{subject}: exists already (a new password: derm-ml service user password NAME)"
+            ) from error
+        # MLflow appends the database's own error, with the statement and the password's hash
+        raise UserError(f"{subject}: {said.split(' Error: (')[0].splitlines()[0]}") from error

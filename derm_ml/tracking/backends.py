@@ -14,6 +14,7 @@ from typing import Any
 import mlflow
 from click.exceptions import Exit
 from mlflow.entities import Run, RunStatus
+from mlflow.exceptions import MlflowException
 from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
 from mlflow.projects.utils import (
@@ -106,7 +107,11 @@ class WaitingBackend(AbstractBackend):  # type: ignore[misc]
             print(f"derm-ml: {error}", file=sys.stderr)
             raise Exit(2) from error
         resume = parameters.get("resume") or None
-        run = get_or_create_run(resume, project_uri, experiment_id, work_dir, version, entry_point, parameters)
+        try:
+            run = get_or_create_run(resume, project_uri, experiment_id, work_dir, version, entry_point, parameters)
+        except MlflowException as error:  # a guest, say; there is no run then
+            print(f"derm-ml: the server makes no run for this login: {error.message.splitlines()[0]}", file=sys.stderr)
+            raise Exit(2) from error
         try:
             storage = backend_config.get(PROJECT_STORAGE_DIR)
             command = get_entry_point_command(project, entry_point, parameters, storage)

@@ -83,6 +83,9 @@ def specify(
         "COLUMNS": str(os.get_terminal_size().columns) if sys.stdout.isatty() else "100",
     }
     environment |= {name: os.environ[name] for name in SECRETS if os.environ.get(name)}
+    if authority := os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"):
+        environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(Path(authority).absolute())
+        mounts.append(_mount(Path(authority).absolute(), readonly=True))
     own: dict[str, Any] = {
         "init": True,
         "user": f"{os.getuid()}:{os.getgid()}",

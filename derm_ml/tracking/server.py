@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -42,7 +43,8 @@ def check_server(uri: str, timeout: float = 5.0) -> None:
     if not uri.startswith(("http://", "https://")):
         return
     try:
-        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=timeout):  # noqa: S310 (http checked above)
+        url = uri.rstrip("/") + "/health"
+        with urllib.request.urlopen(url, timeout=timeout, context=_trust(uri)):  # noqa: S310 (http checked above)
             return
     except urllib.error.HTTPError as error:
         if error.code < 500:
@@ -50,7 +52,22 @@ def check_server(uri: str, timeout: float = 5.0) -> None:
         reason = f"HTTP {error.code}"
     except (urllib.error.URLError, OSError) as error:
         reason = str(getattr(error, "reason", error))
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            cure = "set MLFLOW_TRACKING_SERVER_CERT_PATH to its authority's file (docs/service.md)"
+            raise UserError(
+                f"tracking server {masked(uri)} has a certificate that is not trusted here: {cure}"
+            ) from error
     raise UserError(f"tracking server {masked(uri)} does not answer ({reason}): start it, or set MLFLOW_TRACKING_URI")
+
+
+def _trust(uri: str) -> ssl.SSLContext | None:
+    """MLflow's own two variables: an authority to trust, or none asked for."""
+    if not uri.startswith("https://"):
+        return None
+    context = ssl.create_default_context(cafile=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None)
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() == "true":
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def check_login(uri: str, timeout: int = 10) -> None:

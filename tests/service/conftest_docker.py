@@ -61,7 +61,13 @@ def stack(images) -> Iterator[ComposeStack]:
     write_environment(folder / ".env")
     ports = free_ports(2)
     lines = [f"{name}=derm-test-{image}" for name, image in STANDINS.items()]
-    lines += [f"MLFLOW_PORT={ports[0]}", f"TLS_PORT={ports[1]}", "TLS_BIND=127.0.0.1", "COMPOSE_PROFILES=s3,tls"]
+    lines += [
+        f"MLFLOW_PORT={ports[0]}",
+        f"TLS_PORT={ports[1]}",
+        "TLS_BIND=127.0.0.1",
+        "TLS_HOST=lesions.example",
+        "COMPOSE_PROFILES=s3,tls",
+    ]
     lines += [f"COMPOSE_PROJECT_NAME={PROJECT}", "MLFLOW_ALLOWED_HOSTS=localhost:*,127.0.0.1:*"]
     with (folder / ".env").open("a") as file:
         file.write("\n".join(lines) + "\n")

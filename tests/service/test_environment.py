@@ -144,9 +144,11 @@ def test_kubernetes_files_fit_the_schemas():
 
 def test_the_commands_of_the_service_are_run():
     """README's and the guide's commands of the service, each with the test that runs it or one like it."""
+    fetch = "docker compose exec -T tls cat /data/caddy/pki/authorities/local/root.crt > derm-ml-ca.crt"
     known = {
         "make env": "test_make_env_needs_nothing_installed",
-        "docker compose up -d": "test_stack.py: stack",
+        "docker compose up -d --wait": "test_stack.py: stack",
+        fetch: "test_stack.py: test_tls",
         "docker compose build trainer": "conftest_docker.py: images",
         "mlflow run . -e pretrain -b cuda -P data=/data/lesions": "test_container.py: test_checks_before_a_run_exists",
         "mlflow run . -e pretrain -b cuda -P data=/data/lesions -P device=cpu": "test_container.py: test_three",

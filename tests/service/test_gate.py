@@ -17,11 +17,13 @@ from conftest_service import login
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from derm_ml.cli import main
 from derm_ml.errors import UserError
 from derm_ml.service import users
 from derm_ml.service.app import READING, READS
 
 pytestmark = pytest.mark.service
+ROOT = Path(__file__).resolve().parents[2]
 ROUTES = """
 import json, warnings
 warnings.simplefilter("ignore")
@@ -104,6 +106,41 @@ def test_researchers_share_and_guests_look(admin, monkeypatch, tmp_path):
         client.log_metric(run.info.run_id, "m", 1.0)
     with pytest.raises(requests.HTTPError):
         client.log_text(run.info.run_id, "no", "b.txt")
+
+
+def test_the_administrators_commands(admin, monkeypatch, capfd):
+    """A researcher's login in the same shell does not take the administrator's place; a second user is one line."""
+    where = ["--native", str(admin.folder)]
+    login(monkeypatch, "nobody", "wrong")
+    assert main(["service", "user", "add", "cleo", *where]) == 0
+    said = capfd.readouterr().out
+    lines = dict(re.findall(r"^export (\w+)=(\S+)$", said, re.M))
+    assert lines["MLFLOW_TRACKING_URI"] == admin.uri
+    assert all(line.startswith(("#", "export ")) for line in said.splitlines()), "it can be sourced"
+    assert requests.get(admin.uri + "/metrics", auth=("cleo", lines["MLFLOW_TRACKING_PASSWORD"]), timeout=10).ok
+    assert main(["service", "user", "add", "cleo", *where]) == 2
+    error = capfd.readouterr().err
+    assert "user cleo: exists already" in error
+    assert "hash" not in error
+    assert main(["service", "user", "remove", "cleo", *where]) == 0
+    assert main(["service", "user", "remove", "cleo", *where]) == 2
+    error = capfd.readouterr().err.strip()
+    assert "cleo" in error
+    assert len(error.splitlines()) == 1
+    monkeypatch.setenv("MLFLOW_PORT", "9")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert main(["service", "user", "list", *where]) == 2
+    assert "does not answer" in capfd.readouterr().err
+
+
+def test_a_guest_cannot_train(admin, tmp_path):
+    password = users.add_user(admin.uri, "guest2", guest=True)
+    environment = os.environ | {"MLFLOW_TRACKING_USERNAME": "guest2", "MLFLOW_TRACKING_PASSWORD": password}
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "pretrain", "-b", "host"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "guest2 is a guest and may only read" in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 def test_a_wrong_login_is_one_line(admin, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,10 @@ from mlflow import MlflowClient
 from test_environment import found_secrets
 
 from derm_ml.cli import main
+from derm_ml.errors import UserError
 from derm_ml.service.environment import write_environment
 from derm_ml.service.stack import ComposeStack
+from derm_ml.tracking.server import check_login, check_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -38,11 +41,25 @@ def test_the_stack_is_healthy_and_confined(stack, service):
         assert bool(published) == ("mlflow" in line.split()[0] or "tls" in line.split()[0]), line
 
 
-def test_tls(stack, tmp_path):
-    docker("cp", f"{PROJECT}-tls-1:/data/caddy/pki/authorities/local/root.crt", str(tmp_path))
-    port = dotenv_values(stack.folder / ".env")["TLS_PORT"]
-    asked = requests.get(f"https://localhost:{port}/health", verify=str(tmp_path / "root.crt"), timeout=10)
-    assert asked.json() == {"database": "ok", "store": "ok"}
+def test_tls(stack, service, tmp_path, monkeypatch):
+    """As docs/service.md says: the authority's file, and MLflow's client, by the name that is in the certificate."""
+    own = dotenv_values(stack.folder / ".env")
+    uri, resolve = f"https://lesions.example:{own['TLS_PORT']}", socket.getaddrinfo
+    here = {"lesions.example": "127.0.0.1"}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: resolve(here.get(host, host), *rest, **more))
+    with pytest.raises(UserError, match="certificate that is not trusted here: set MLFLOW_TRACKING_SERVER_CERT_PATH"):
+        check_server(uri)
+    authority = tmp_path / "derm-ml-ca.crt"
+    compose = ["compose", "--project-directory", str(stack.folder)]
+    authority.write_text(docker(*compose, "exec", "-T", "tls", "cat", "/data/caddy/pki/authorities/local/root.crt"))
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority))
+    check_server(uri)
+    check_login(uri)
+    assert MlflowClient(uri).search_experiments()
+    login = ("admin", str(own["MLFLOW_ADMIN_PASSWORD"]))
+    path = "/api/2.0/mlflow/experiments/search?max_results=1"
+    for host, status in (("lesions.example", 200), ("other.example", 403)):
+        assert requests.get(service + path, auth=login, headers={"Host": host}, timeout=10).status_code == status, host
 
 
 def test_no_secret_in_layers_or_logs(stack, tmp_path):
