@@ -9,6 +9,8 @@ from typing import Any
 import anyio.to_thread
 from mlflow.server import auth
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -46,19 +48,19 @@ class Gate:
         self._logins, self._questions = anyio.CapacityLimiter(4), anyio.CapacityLimiter(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401, 403 or the health."""
+        """Pass the request on, or answer 401, 403, the health or the metrics."""
         if scope["type"] == "lifespan":
             anyio.to_thread.current_default_thread_limiter().total_tokens = threads()
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        refusal = await self._refusal(Request(scope))
-        await (refusal or self._app)(scope, receive, send)
+        answer = await self._answer(Request(scope))
+        await (answer or self._app)(scope, receive, send)
 
-    async def _refusal(self, request: Request) -> Response | None:
+    async def _answer(self, request: Request) -> Response | None:
         if request.url.path == "/health":
-            answer = await anyio.to_thread.run_sync(self._health.ask, limiter=self._questions)
-            return JSONResponse(answer, 200 if set(answer.values()) == {"ok"} else 503)
+            health = await anyio.to_thread.run_sync(self._health.ask, limiter=self._questions)
+            return JSONResponse(health, 200 if set(health.values()) == {"ok"} else 503)
         user = await anyio.to_thread.run_sync(auth._authenticate_fastapi_request, request, limiter=self._logins)
         if user is None:
             challenge = {"WWW-Authenticate": 'Basic realm="derm_ml"'}
@@ -68,7 +70,16 @@ class Gate:
             return JSONResponse(
                 {"error_code": "PERMISSION_DENIED", "message": f"{user.username} is a guest and may only read"}, 403
             )
+        if request.url.path == "/metrics" and reads:
+            return Response(await anyio.to_thread.run_sync(metrics), media_type=CONTENT_TYPE_LATEST)
         return None
+
+
+def metrics() -> bytes:
+    """All workers' counters for Prometheus. Here because MLflow's own route is the administrator's alone."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def may_write(user: Any) -> bool:

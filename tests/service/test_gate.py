@@ -117,7 +117,8 @@ def test_the_administrators_commands(admin, monkeypatch, capfd):
     lines = dict(re.findall(r"^export (\w+)=(\S+)$", said, re.M))
     assert lines["MLFLOW_TRACKING_URI"] == admin.uri
     assert all(line.startswith(("#", "export ")) for line in said.splitlines()), "it can be sourced"
-    assert requests.get(admin.uri + "/metrics", auth=("cleo", lines["MLFLOW_TRACKING_PASSWORD"]), timeout=10).ok
+    asked = admin.uri + "/api/2.0/mlflow/experiments/search?max_results=1"
+    assert requests.get(asked, auth=("cleo", lines["MLFLOW_TRACKING_PASSWORD"]), timeout=10).ok
     assert main(["service", "user", "add", "cleo", *where]) == 2
     error = capfd.readouterr().err
     assert "user cleo: exists already" in error
@@ -161,8 +162,10 @@ def test_other_host_names_are_refused(admin):
 def test_metrics_for_prometheus(admin):
     auth = ("admin", admin.settings["MLFLOW_ADMIN_PASSWORD"])
     requests.get(admin.uri + "/api/2.0/mlflow/experiments/search?max_results=1", auth=auth, timeout=10)
-    text = requests.get(admin.uri + "/metrics", auth=auth, timeout=10).text
-    assert "mlflow_http_request_total" in text
+    guest = ("prometheus", users.add_user(admin.uri, "prometheus", guest=True))
+    for who in (auth, guest):
+        text = requests.get(admin.uri + "/metrics", auth=who, timeout=10).text
+        assert re.search(r'mlflow_http_request_total{[^}]*status="200"[^}]*} \d', text)
 
 
 def test_the_store_is_offered_to_nobody(admin, monkeypatch, tmp_path):
