@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,15 @@ from mlflow import MlflowClient
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
+# The table of metrics is a grid of placed cells: those at the height of a metric's name, as [left edge, text].
+CELLS = """name => {
+  const top = each => each.getBoundingClientRect().top;
+  const link = [...document.querySelectorAll('a[title="Plot chart"]')].find(each => each.textContent.trim() === name);
+  const own = link.closest('div[style*="top:"]');
+  return [...document.querySelectorAll('div[style*="top:"]')]
+    .filter(each => each !== own && Math.abs(top(each) - top(own)) < 2 && each.innerText.trim())
+    .map(each => [each.getBoundingClientRect().left, each.innerText.trim()]);
+}"""
 ARMS = ("vae", "imagenet", "random", "pixels", "majority")
 
 
@@ -97,11 +105,14 @@ def test_runs_of_a_comparison_stand_side_by_side(runs, look, native):
     text = page.inner_text("body")
     for name in ("gap/loss", "gap/accuracy", *(f"{arm}-seed0" for arm in ARMS)):
         assert name in text, name
-    for name in ("gap/loss", "val/auroc"):
-        rows = page.locator("tr", has=page.get_by_text(name, exact=True)).all_inner_texts()
-        assert any(len(re.findall(r"-?\d+\.\d+", row)) == len(ARMS) for row in rows), (
-            f"{name}: a value for each arm: {rows}"
+    columns = []
+    for name in ("gap/loss", "test/auroc"):
+        cells = page.evaluate(CELLS, name)
+        assert len([value for _, value in cells if float(value) < 10]) == len(ARMS), (
+            f"{name}, a value for each arm: {cells}"
         )
+        columns.append(sorted(left for left, _ in cells))
+    assert columns[0] == columns[1], "the values of a run stand below each other"
     login = ("admin", native.settings["MLFLOW_ADMIN_PASSWORD"])
     answers = [
         requests.get(f"{native.uri}/api/2.0/mlflow/runs/get?run_id={run}", auth=login, timeout=30).json() for run in ids
