@@ -109,8 +109,8 @@ class WaitingBackend(AbstractBackend):  # type: ignore[misc]
         resume = parameters.get("resume") or None
         try:
             run = get_or_create_run(resume, project_uri, experiment_id, work_dir, version, entry_point, parameters)
-        except MlflowException as error:  # a guest, say; there is no run then
-            print(f"derm-ml: the server makes no run for this login: {error.message.splitlines()[0]}", file=sys.stderr)
+        except MlflowException as error:  # a guest, or a run to resume that is not there
+            print(f"derm-ml: the server gives no run: {error.message.splitlines()[0]}", file=sys.stderr)
             raise Exit(2) from error
         try:
             storage = backend_config.get(PROJECT_STORAGE_DIR)
