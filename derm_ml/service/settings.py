@@ -51,8 +51,8 @@ def settings() -> Settings:
 def threads() -> int:
     """Requests that one worker works on at once, MLFLOW_THREADS: more wait their turn, without a connection.
 
-    MLflow opens a second session inside the first (log_batch), so with as many requests as its pool has connections each
-    waits for another's, for 30 s, and then they are refused as the client's fault, which is not tried again. Hence this
-    bound, and a pool of three for each, one to spare.
+    MLflow opens a second session inside the first (log_batch), so with as many requests as its pool has connections
+    each waits for another's, for 30 s, and then they are refused as the client's fault, which is not tried again. Hence
+    this bound, and a pool of three for each, one to spare.
     """
     return int(os.environ.get("MLFLOW_THREADS") or "8")
