@@ -64,7 +64,30 @@ class CommonConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainConfig(CommonConfig):
+class SearchConfig(CommonConfig):
+    """What an entry point takes that can search."""
+
+    trials: int = option(0, "trainings that Optuna spends on a search, by all its workers together; 0: one training")
+    hours: float = option(0.0, "no trial starts later than this many hours after the search did; 0: no limit")
+    study: str = option("", "name of the study to start or join; empty: named by data, architecture and settings")
+    workers: int = option(1, "processes that search on this machine")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _in_range("trials", self.trials, 0, 1_000_000)
+        _in_range("hours", self.hours, 0, 1e6)
+        _in_range("workers", self.workers, 1, 1024)
+        if len(self.study) > 200 or not self.study.isprintable():
+            raise UserError(f"study={self.study[:40]!r}... does not fit: at most 200 printable characters")
+        resume: str = getattr(self, "resume", "")
+        if self.trials and resume:
+            raise UserError("resume is for one training: a search goes on by itself when it is started again")
+        if not self.trials and (self.hours or self.study or self.workers > 1):
+            raise UserError("hours, study and workers belong to a search: give trials as well, trials=50 say")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(SearchConfig):
     """A VAE on the training images alone, without labels."""
 
     epochs: int = option(18, "passes over the training images")
@@ -74,10 +97,15 @@ class PretrainConfig(CommonConfig):
     kl_warmup: int = option(3, "epochs over which beta rises linearly from zero")
     augment: float = option(1.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
     figures_every: int = option(6, "epochs between reconstruction, sample and traversal figures (and probes)")
+    space: str = option(
+        "beta,lr", "searched: of beta, lr, latent_dim, weight_decay, augment; lr=1e-4..1e-2 sets a range"
+    )
+    objective: str = option("auto", "of the search: auroc (auto, with labels), elbo (auto, without), or auroc,gap")
     resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _one_of("objective", self.objective, ("auto", "auroc", "elbo", "auroc,gap"))
         _in_range("epochs", self.epochs, 1, 100_000)
         _in_range("lr", self.lr, 0, 10)
         _in_range("latent_dim", self.latent_dim, 1, 8192)
@@ -108,12 +136,13 @@ class HeadConfig(CommonConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(HeadConfig):
-    """One arm at one seed."""
+class FinetuneConfig(HeadConfig, SearchConfig):
+    """One arm at one seed; with trials, its best learning rate and weight decay (the protocol `tuned`)."""
 
     encoder: str = option(
         "imagenet", "imagenet, random, pixels, majority, models:/derm-encoder@champion, runs:/ID or a file"
     )
+    space: str = option("lr,weight_decay", "searched: of lr, weight_decay; lr=1e-4..1e-1 sets a range")
     resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
 
 

@@ -49,7 +49,7 @@ class _Lines:
         self._last = time.monotonic()
         rate = self._done / max(self._last - self._start, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0
-        line = f"{self._title}: {self._done:,}/{self._total:,} {self._unit}, {rate:,.0f} {self._unit}/s"
+        line = f"{self._title}: {self._done:,}/{self._total:,} {self._unit}, {speed(rate, self._unit)}"
         print(f"{line}, {left:,.0f} s left  {self._note}".rstrip(), file=sys.stderr, flush=True)
 
 
@@ -93,8 +93,21 @@ class _RatedProgress:
 
     def advance(self, task, amount: int) -> None:  # type: ignore[no-untyped-def]
         self._bar.advance(task, amount)
-        speed = self._bar.tasks[task].speed
-        self._bar.update(task, rate=f"{speed:,.0f} {self._unit}/s" if speed else "")
+        rate = self._bar.tasks[task].speed
+        self._bar.update(task, rate=speed(rate, self._unit) if rate else "")
 
     def update(self, task, note: str) -> None:  # type: ignore[no-untyped-def]
         self._bar.update(task, note=note)
+
+
+def speed(rate: float, unit: str) -> str:
+    """Units a second, or a minute or an hour where that reads better."""
+    for factor, name in ((1, "s"), (60, "min")):
+        if rate * factor >= 1:
+            return f"{rate * factor:,.0f} {unit}/{name}"
+    return f"{rate * 3600:,.1f} {unit}/h"
+
+
+def note_line(text: str) -> None:
+    """One line beside the bars, on stderr: what a person who watches must know."""
+    print(f"derm-ml: {text}", file=sys.stderr, flush=True)

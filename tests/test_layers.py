@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "derm_ml"
-LAYERS = {"data": 1, "models": 1, "objectives": 2, "training": 3, "pipelines": 4, "report": 5, "cli": 5}
+LAYERS = {"data": 1, "models": 1, "objectives": 2, "training": 3, "pipelines": 4, "report": 5, "search": 5, "cli": 5}
 LAYERS |= {"tracking": 5, "service": 5, "__main__": 5}
 
 

@@ -6,16 +6,27 @@ import os
 import tempfile
 from pathlib import Path
 
-from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig
+from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig, SearchConfig
 from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.results import VaeSnapshot
-from derm_ml.tracking.mlflow import MlflowTracker, open_run
+from derm_ml.tracking.mlflow import MlflowTracker, attach, open_run
 
 
 def run(name: str, config: CommonConfig) -> None:
     """Open the run, do the work, publish."""
-    with open_run(config.experiment, name, getattr(config, "resume", "")) as tracker:
-        if isinstance(config, PretrainConfig):
+    if worked_for := os.environ.get("DERM_ML_WORKER_RUN"):
+        from derm_ml.cli import search
+
+        search.run(config, attach(worked_for), worker=True)
+        return
+    searches = isinstance(config, SearchConfig) and config.trials > 0
+    title = f"{name} search" if searches else name
+    with open_run(config.experiment, title, getattr(config, "resume", "")) as tracker:
+        if searches:
+            from derm_ml.cli import search
+
+            search.run(config, tracker)
+        elif isinstance(config, PretrainConfig):
             _pretrain(config, tracker)
         elif isinstance(config, FinetuneConfig):
             _finetune(config, tracker)
@@ -42,7 +53,7 @@ def _pretrain(config: PretrainConfig, tracker: MlflowTracker) -> None:
     print(f"pretrained: {figures}, {result.images_per_second:.0f} images/s; registered as {result.encoder_uri}")
 
 
-def _resolver(tracker: MlflowTracker, folder: Path):  # type: ignore[no-untyped-def]
+def resolver(tracker: MlflowTracker, folder: Path):  # type: ignore[no-untyped-def]
     from derm_ml.tracking.registry import resolve_encoder
 
     def resolve(reference: str) -> EncoderFiles:
@@ -55,7 +66,7 @@ def _finetune(config: FinetuneConfig, tracker: MlflowTracker) -> None:
     from derm_ml.pipelines import finetune
 
     with tempfile.TemporaryDirectory() as folder:
-        metrics = finetune.run(config, tracker, _resolver(tracker, Path(folder)), run_folder(tracker.run_id))
+        metrics = finetune.run(config, tracker, resolver(tracker, Path(folder)), run_folder(tracker.run_id))
     shown = ("val/loss", "val/auroc", "gap/loss")
     print("finetuned: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics))
 
@@ -70,7 +81,7 @@ def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
         return find_encoder(tracker.client, backbone, size, fingerprint, split_id)
 
     with tempfile.TemporaryDirectory() as folder:
-        comparison = compare.run(config, tracker, _resolver(tracker, Path(folder)), find)
+        comparison = compare.run(config, tracker, resolver(tracker, Path(folder)), find)
     report = write_report(comparison, Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id)
     for path in sorted(report.parent.iterdir()):
         tracker.log_file(path, "report")

@@ -49,6 +49,7 @@ def encoder_record(
     state = {key: value.contiguous() for key, value in encoder.backbone.state_dict().items()}
     metadata = {**facts, "preprocessing": json.dumps(preprocessing)}
     save_file(state, weights, metadata=metadata)
+    score = "probe/auroc" if "probe/auroc" in metrics else "val/elbo"  # without labels nothing can be probed
     whole = {key: value.detach().cpu().contiguous() for key, value in vae.state_dict().items()}
     save_file(whole, folder / "vae.safetensors", metadata=metadata)
     return EncoderRecord(
@@ -59,8 +60,8 @@ def encoder_record(
         card=_card(facts, preprocessing, dataset.counts, config, metrics),
         preprocessing=preprocessing,
         facts=facts,
-        score=float(metrics["probe/auroc"]),
-        score_name="probe/auroc",
+        score=float(metrics[score]),
+        score_name=score,
     )
 
 

@@ -82,6 +82,10 @@ class HeadTraining:
         """Train one epoch; metrics of both splits with the weights at its end, and the gap."""
         order = torch_generator(self.seed, "order", self.trainer.epoch)
         self.trainer.train_epoch(TensorBatches(self.train.features, self.train.rows, self.batch_size, order))
+        return self.evaluate()
+
+    def evaluate(self) -> dict[str, float]:
+        """Metrics of both splits with the present weights, and the gap."""
         train = (self.predict(self.train), self.train.labels)
         return evaluate_classifier(train, (self.predict(self.val), self.val.labels), self.classes)
 
@@ -98,16 +102,21 @@ HEAD_LR_SCALE = 10.0
 def probe(encoder: Encoder, setting: Setting, batch_size: int, seed: int, epochs: int = 40) -> dict[str, float]:
     """A frozen linear probe's validation metrics, `probe/auroc` first among them: the search objective.
 
-    Trained on the labelled training images with the heads' recipe; nothing when there are no labels.
+    Trained on the labelled training images with the heads' recipe; nothing when a split has no labels. `probe/gap` is
+    its overfitting gap, val_loss - train_loss: unlike the ELBO's it can be compared between values of beta.
     """
     dataset = setting.dataset
+    labelled = {split: dataset.rows(split, labelled=True) for split in ("train", "val")}
+    if not dataset.classes or not all(map(len, labelled.values())):
+        return {}
     train, val = (
-        extract(FeatureExtractor(encoder), setting, dataset.rows(split, labelled=True), f"Features of {split}")
-        for split in ("train", "val")
+        extract(FeatureExtractor(encoder), setting, rows, f"Features of {split}") for split, rows in labelled.items()
     )
     training = HeadTraining(train, val, dataset.classes, HeadConfig(batch_size=batch_size, epochs=epochs), seed)
     for _ in range(epochs):
         order = torch_generator(seed, "order", training.trainer.epoch)
         training.trainer.train_epoch(TensorBatches(train.features, train.rows, batch_size, order))
+    seen = classification_metrics(training.predict(train), train.labels, dataset.classes)
     metrics = classification_metrics(training.predict(val), val.labels, dataset.classes)
-    return {f"probe/{name}": metrics[name] for name in ("auroc", "loss", "accuracy", "balanced_accuracy")}
+    named = {f"probe/{name}": metrics[name] for name in ("auroc", "loss", "accuracy", "balanced_accuracy")}
+    return named | {"probe/gap": metrics["loss"] - seen["loss"]}

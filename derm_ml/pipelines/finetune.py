@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from derm_ml.tracking.base import Tracker
 from derm_ml.training.checkpoint import load_checkpoint, save_checkpoint
 from derm_ml.training.trainer import Trainer
 
+Watch = Callable[[int, Mapping[str, float]], None]
+
 
 @dataclass(frozen=True)
 class ArmTraining:
@@ -27,6 +29,7 @@ class ArmTraining:
     trainer: Trainer
     origin: str
     epoch: Callable[[], dict[str, float]]
+    evaluate: Callable[[], dict[str, float]]
     predict_test: Callable[[], np.ndarray]
 
 
@@ -40,6 +43,10 @@ class ArmFactory:
     _kept: dict[tuple[str, int, str], SplitFeatures] = field(default_factory=dict)
     _origins: dict[tuple[str, int], str] = field(default_factory=dict)
 
+    def with_config(self, config: HeadConfig) -> ArmFactory:
+        """The same with another recipe for the head: the features are shared."""
+        return replace(self, config=config)
+
     def make(self, arm: str, seed: int) -> ArmTraining:
         """The arm at a seed, ready for its first epoch."""
         config, dataset = self.config, self.setting.dataset
@@ -47,7 +54,7 @@ class ArmFactory:
         if config.mode == "full" and arm not in ("pixels", "majority"):
             extractor, origin = build_arm(arm, config, self.setting, seed, self.files)
             full = FullTraining(extractor, self.setting, train, val, config, seed)
-            return ArmTraining(full.trainer, origin, full.epoch, lambda: full.predict(self.test_rows()))
+            return ArmTraining(full.trainer, origin, full.epoch, full.evaluate, lambda: full.predict(self.test_rows()))
         # Only the random arm's encoder depends on the seed: the others' features are shared by all seeds.
         drawn = seed if arm == "random" else config.seed
         splits = [self._features(arm, drawn, name, rows) for name, rows in (("train", train), ("val", val))]
@@ -57,6 +64,7 @@ class ArmFactory:
             head.trainer,
             origin,
             head.epoch,
+            head.evaluate,
             lambda: head.predict(self._features(arm, drawn, "test", self.test_rows())),
         )
 
@@ -96,20 +104,46 @@ def run(config: FinetuneConfig, tracker: Tracker, resolve: Resolve, folder: Path
     Raises:
         UserError: bad data, parameters or encoder.
     """
+    return train(config, open_arm(config, tracker, resolve), tracker, folder, resume=config.resume)
+
+
+def open_arm(config: FinetuneConfig, tracker: Tracker, resolve: Resolve) -> ArmFactory:
+    """The data, and the arm's encoder where it is one that was pretrained."""
+    files = resolve(config.encoder) if arm_of(config.encoder) == "vae" else None
+    return ArmFactory(config, prepare_setting(config, tracker), files)
+
+
+def train(
+    config: FinetuneConfig,
+    factory: ArmFactory,
+    tracker: Tracker,
+    folder: Path,
+    *,
+    watch: Watch = lambda epoch, metrics: None,
+    resume: str = "",
+) -> dict[str, float]:
+    """Train one arm of a factory that has its features already; every epoch is logged and its checkpoint written.
+
+    Args:
+        watch: is told every epoch's metrics when they are logged and safe; what it raises ends the training.
+        resume: the name by which an interrupted training is gone on with; its checkpoint is in `folder`.
+
+    Raises:
+        UserError: bad data, parameters or encoder. NonFiniteLoss: the training diverged.
+    """
     arm = arm_of(config.encoder)
-    files = resolve(config.encoder) if arm == "vae" else None
-    setting = prepare_setting(config, tracker)
-    training = ArmFactory(config, setting, files).make(arm, config.seed)
+    training = factory.with_config(config).make(arm, config.seed)
     tracker.log_params(resolved(config, "finetune"))
     tracker.set_tags({"arm": arm, "encoder": training.origin, "mode": config.mode})
     checkpoint = folder / "last.safetensors"
-    identity = {"split": setting.dataset.split_id, "seed": config.seed, "epochs": config.epochs}
-    if config.resume:
+    identity = {"split": factory.setting.dataset.split_id, "seed": config.seed, "epochs": config.epochs}
+    if resume:
         facts = load_checkpoint(checkpoint, training.trainer)
         if facts != identity:
-            raise UserError(f"resume={config.resume}: other data, seed or epochs than the run had: give the same")
+            raise UserError(f"resume={resume}: other data, seed or epochs than the run had: give the same")
     metrics: dict[str, float] = {}
     for epoch, metrics in epochs_of(training, config.epochs):
         tracker.log_metrics(metrics, step=epoch)
         save_checkpoint(checkpoint, training.trainer, identity)
-    return metrics
+        watch(epoch, metrics)
+    return metrics or training.evaluate()  # resumed after its last epoch

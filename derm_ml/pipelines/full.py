@@ -54,6 +54,10 @@ class FullTraining:
         )
         with progress(f"Epoch {epoch + 1}/{self.config.epochs}", len(self.train)) as bar:
             self.trainer.train_epoch(batches, bar)
+        return self.evaluate()
+
+    def evaluate(self) -> dict[str, float]:
+        """Both splits' metrics with the present weights."""
         codes = self.setting.dataset.codes
         train = (self.predict(self.train), codes(self.train))
         return evaluate_classifier(train, (self.predict(self.val), codes(self.val)), self.setting.dataset.classes)

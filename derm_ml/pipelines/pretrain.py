@@ -29,6 +29,16 @@ from derm_ml.training.evaluation import elbo_metrics, evaluate_elbo
 from derm_ml.training.trainer import Trainer
 
 EVALUATED = 2048  # training images, drawn once, on which the training side of the gap is measured
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A VAE at the end of its last epoch, its metrics then, and the speed of its training (0: none was left)."""
+
+    vae: ConvVae
+    metrics: Mapping[str, float]
+    images_per_second: float
 
 
 @dataclass(frozen=True)
@@ -56,18 +66,43 @@ def run(
         UserError: bad data or parameters. NonFiniteLoss: the training diverged.
     """
     setting = prepare_setting(config, tracker)
+    trained = train(config, setting, tracker, folder, publish=publish, resume=config.resume)
+    record = encoder_record(trained.vae, setting, config, trained.metrics, folder)
+    uri = tracker.log_encoder(record)
+    return PretrainResult(uri, trained.metrics, trained.images_per_second)
+
+
+def train(
+    config: PretrainConfig,
+    setting: Setting,
+    tracker: Tracker,
+    folder: Path,
+    *,
+    publish: Callable[[VaeSnapshot], None] | None = None,
+    watch: Watch = lambda epoch, metrics: None,
+    resume: str = "",
+) -> Trained:
+    """Train on a setting that is open already; every epoch is logged and its checkpoint written.
+
+    Args:
+        watch: is told every epoch's metrics when they are logged and safe; what it raises ends the training.
+        resume: the name by which an interrupted training is gone on with; its checkpoint is in `folder`.
+
+    Raises:
+        UserError: bad data or parameters. NonFiniteLoss: the training diverged.
+    """
     dataset = setting.dataset
+    rows, val = dataset.rows("train"), dataset.rows("val")
+    if not len(val):
+        raise UserError(f"data={config.data}: no validation images: mark some with split=val")
     vae, trainer = build(config, setting)
     tracker.log_params(resolved(config, "pretrain") | {"pretrain.backbone": vae.encoder.name})
     checkpoint = folder / "last.safetensors"
     identity = {"split": dataset.split_id, "seed": config.seed, "epochs": config.epochs}
-    if config.resume:
+    if resume:
         facts = load_checkpoint(checkpoint, trainer)
         if {key: facts.get(key) for key in identity} != identity:
-            raise UserError(f"resume={config.resume}: other data, seed or epochs than the run had: give the same")
-    rows, val = dataset.rows("train"), dataset.rows("val")
-    if not len(val):
-        raise UserError(f"data={config.data}: no validation images: mark some with split=val")
+            raise UserError(f"resume={resume}: other data, seed or epochs than the run had: give the same")
     seen = fixed_subsample(rows, config.seed)
     metrics: dict[str, float] = {}
     objective = trainer.objective
@@ -82,17 +117,19 @@ def run(
             val_side, means = evaluate_elbo(objective, setting.batches(val), setting.precision)
             metrics = elbo_metrics(train_side, val_side, means)
             metrics |= {"images_per_second": trained / seconds, "sigma": float(vae.log_sigma.detach().exp())}
-            last = trainer.epoch == config.epochs
-            if last or trainer.epoch % config.figures_every == 0:
-                publish(take_snapshot(vae, setting, trainer.epoch))
+            if trainer.epoch == config.epochs or trainer.epoch % config.figures_every == 0:
+                if publish:
+                    publish(take_snapshot(vae, setting, trainer.epoch))
                 metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
             tracker.log_metrics(metrics, step=trainer.epoch)
             save_checkpoint(checkpoint, trainer, identity)
-    if "probe/auroc" not in metrics:  # resumed after its last epoch
+            watch(trainer.epoch, metrics)
+    if not metrics:  # resumed after its last epoch
+        train_side, _ = evaluate_elbo(objective, setting.batches(seen), setting.precision)
+        val_side, means = evaluate_elbo(objective, setting.batches(val), setting.precision)
+        metrics = elbo_metrics(train_side, val_side, means)
         metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
-    record = encoder_record(vae, setting, config, metrics, folder)
-    uri = tracker.log_encoder(record)
-    return PretrainResult(uri, metrics, trained / seconds if seconds else 0.0)
+    return Trained(vae, metrics, trained / seconds if seconds else 0.0)
 
 
 def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:

@@ -220,7 +220,20 @@ def _words(code: int) -> str:
 
 
 def _fail(run_id: str, reason: str) -> None:
+    """FAILED, with the nested runs that its process had open."""
     client = mlflow.MlflowClient()
+    run = client.get_run(run_id)
+    search = run.data.tags.get("search.run", "")  # what it worked for, when it had joined a search
+    for parent in filter(None, (run_id, search)):
+        nested = f"tags.`mlflow.parentRunId` = '{parent}' AND attributes.status = 'RUNNING'"
+        open_runs = client.search_runs([run.info.experiment_id], nested)
+        others = [each for each in open_runs if each.data.tags.get("search.worker", parent) != run_id]
+        for each in open_runs:
+            if each not in others:
+                client.set_tag(each.info.run_id, "error", reason[:5000])
+                client.set_terminated(each.info.run_id, "FAILED")
+        if parent == search and not others:
+            client.set_terminated(search, "KILLED")
     client.set_tag(run_id, "error", reason[:5000])
     client.set_terminated(run_id, "FAILED")
     print(f"derm-ml: {reason}", file=sys.stderr)

@@ -66,8 +66,27 @@ class Tracker(Protocol):
     def log_encoder(self, record: EncoderRecord) -> str:
         """Log and register the encoder; returns its URI, `models:/derm-encoder/3` say."""
 
-    def child(self, name: str, tags: Mapping[str, str] | None = None) -> AbstractContextManager[Tracker]:
-        """A nested run, FINISHED when the block ends and FAILED (or KILLED on Ctrl-C) when it raises."""
+    def fetch_file(self, name: str, folder: Path) -> Path:
+        """Download the artifact `name` into a folder; returns where it is."""
+
+    def child(
+        self, name: str, tags: Mapping[str, str] | None = None, *, resume: bool = False
+    ) -> AbstractContextManager[Tracker]:
+        """A nested run, FINISHED when the block ends and FAILED (or KILLED on Ctrl-C) when it raises.
+
+        Args:
+            resume: go on in the nested run of this name, where there is one.
+        """
+
+    def join(self, run_id: str) -> Tracker:
+        """Another run, which this one works for; open again if it had ended. `close` ends it.
+
+        Raises:
+            UserError: the tracking server does not know it.
+        """
+
+    def close(self, status: str) -> None:
+        """End a run that was joined: FINISHED, FAILED or KILLED."""
 
 
 class NullTracker:
@@ -86,8 +105,18 @@ class NullTracker:
     def log_encoder(self, record: EncoderRecord) -> str:
         return str(record.weights)
 
-    def child(self, name: str, tags: Mapping[str, str] | None = None) -> AbstractContextManager[Tracker]:
+    def fetch_file(self, name: str, folder: Path) -> Path:
+        raise FileNotFoundError(name)
+
+    def child(
+        self, name: str, tags: Mapping[str, str] | None = None, *, resume: bool = False
+    ) -> AbstractContextManager[Tracker]:
         return nullcontext(self)
+
+    def join(self, run_id: str) -> Tracker:
+        return self
+
+    def close(self, status: str) -> None: ...
 
 
 @dataclass
@@ -123,11 +152,23 @@ class RecordingTracker:
         self.calls.append(("encoder", record))
         return str(record.weights)
 
-    def child(self, name: str, tags: Mapping[str, str] | None = None) -> AbstractContextManager[Tracker]:
+    def fetch_file(self, name: str, folder: Path) -> Path:
+        raise FileNotFoundError(name)
+
+    def child(
+        self, name: str, tags: Mapping[str, str] | None = None, *, resume: bool = False
+    ) -> AbstractContextManager[Tracker]:
         run = RecordingTracker(run_id=f"{self.run_id}/{name}")
         run.set_tags({"name": name, **(tags or {})})
         self.children.append(run)
         return nullcontext(run)
+
+    def join(self, run_id: str) -> Tracker:
+        self.calls.append(("join", run_id))
+        return self
+
+    def close(self, status: str) -> None:
+        self.calls.append(("close", status))
 
     def metric(self, name: str) -> list[float]:
         """Every value of one metric, in the order it was logged."""

@@ -21,6 +21,9 @@ SECRETS = (
     "MLFLOW_TRACKING_TOKEN",
     "MLFLOW_TRACKING_INSECURE_TLS",
     "HF_TOKEN",
+    "DERM_ML_STUDIES",  # a URI may hold a password
+    "DERM_ML_HEARTBEAT",
+    "PGPASSWORD",
 )
 ADDING = ("mount", "volume", "v", "env", "e")  # flags of -A that add to the backend's own instead of replacing them
 
@@ -98,7 +101,8 @@ def specify(
         own["tty"] = True
     if gpus:
         own["gpus"] = "all"
-    if urlsplit(tracking_uri).hostname in LOOPBACK:
+    services = (tracking_uri, environment.get("DERM_ML_STUDIES", ""))
+    if any(urlsplit(uri).hostname in LOOPBACK for uri in services):
         own["network"] = "host"  # the service is published on this machine's loopback
     own |= {name: value for name, value in overrides.items() if name not in ADDING}
     arguments = [word for name, value in own.items() for word in _flag(name, value)]

@@ -119,14 +119,46 @@ class MlflowTracker:
         """Logged as pt2 and safetensors, registered; see `registry`."""
         return register_encoder(self.client, self._run, record)
 
+    def fetch_file(self, name: str, folder: Path) -> Path:
+        """Download an artifact."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(self.client.download_artifacts(self.run_id, name, str(folder)))
+
     @contextmanager
-    def child(self, name: str, tags: Mapping[str, str] | None = None) -> Iterator[MlflowTracker]:
+    def child(
+        self, name: str, tags: Mapping[str, str] | None = None, *, resume: bool = False
+    ) -> Iterator[MlflowTracker]:
         """A nested run that ends with its block."""
         all_tags = {"mlflow.parentRunId": self.run_id, "mlflow.source.type": "PROJECT", **(tags or {})}
-        run = self.client.create_run(self._run.info.experiment_id, tags=all_tags, run_name=name)
-        tracker = MlflowTracker(self.client, run)
+        run = self._nested(name) if resume else None
+        if run:
+            reopen(self.client, run.info.run_id)
+            self.client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in all_tags.items()])
+        tracker = MlflowTracker(
+            self.client,
+            run or self.client.create_run(self._run.info.experiment_id, tags=all_tags, run_name=name),
+            resumed=run is not None,
+        )
         with ended_with_its_block(tracker):
             yield tracker
+
+    def join(self, run_id: str) -> MlflowTracker:
+        """Another run, open again if it had ended; this one says which it works for."""
+        run = _known(self.client, run_id)
+        if run.info.status != "RUNNING":
+            reopen(self.client, run_id)
+        self.set_tags({"search.run": run_id, "mlflow.runName": f"worker of {run.info.run_name}"})
+        return MlflowTracker(self.client, run)
+
+    def close(self, status: str) -> None:
+        """End a joined run."""
+        self.flush()
+        self.client.set_terminated(self.run_id, status)
+
+    def _nested(self, name: str) -> Run | None:
+        wanted = f"tags.`mlflow.parentRunId` = '{self.run_id}' AND attributes.run_name = '{name}'"
+        found = self.client.search_runs([self._run.info.experiment_id], wanted, max_results=1)
+        return found[0] if found else None
 
 
 @contextmanager
@@ -178,9 +210,7 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
             client.set_tag(given, "resumed", resume)
             client.set_terminated(given, "FINISHED")
         drawn = re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or "")  # a name that MLflow made up
-        client.update_run(run_id, status="RUNNING", name=name if drawn else None)
-        with suppress(MlflowException):
-            client.delete_tag(run_id, "error")
+        reopen(client, run_id, name if drawn else None)
     else:
         run = client.create_run(_experiment_id(client, experiment), run_name=name, tags=_source_tags())
     # MLflow's UI then opens on training runs and their charts.
@@ -189,6 +219,29 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
     with ended_with_its_block(tracker), _system_metrics(tracker.run_id, resumed=bool(resume)):
         tracker.log_text(_environment(), "environment.txt")
         yield tracker
+
+
+def attach(run_id: str) -> MlflowTracker:
+    """A run that another process has opened and will end."""
+    client = connect()
+    return MlflowTracker(client, _known(client, run_id))
+
+
+def _known(client: MlflowClient, run_id: str) -> Run:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        raise UserError(
+            f"the study's run {run_id} is not on this tracking server: set MLFLOW_TRACKING_URI to the one it was "
+            "started on, or give another name with study="
+        ) from error
+
+
+def reopen(client: MlflowClient, run_id: str, name: str | None = None) -> None:
+    """RUNNING again, without the reason for which it had ended."""
+    client.update_run(run_id, status="RUNNING", name=name)
+    with suppress(MlflowException):
+        client.delete_tag(run_id, "error")
 
 
 def _check_image(run: Run) -> None:

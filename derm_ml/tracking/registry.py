@@ -114,7 +114,7 @@ def champion_rule(challenger: dict[str, str], champion: dict[str, str] | None) -
     """Whether the challenger becomes champion, and why; both as tags of their versions."""
     if champion is None:
         return True, "the first version"
-    same = all(challenger.get(key) == champion.get(key) for key in ("data.fingerprint", "data.split"))
+    same = all(challenger.get(key) == champion.get(key) for key in ("data.fingerprint", "data.split", "score.name"))
     if same:
         new, old = float(challenger["score"]), float(champion["score"])
         word = "above" if new > old else "not above"
@@ -163,9 +163,10 @@ def resolve_encoder(client: MlflowClient, reference: str, folder: Path) -> Encod
         if reference.startswith("runs:/"):
             run_id = reference.removeprefix("runs:/").split("/")[0]
             versions = client.search_model_versions(f"run_id='{run_id}'")
-            if not versions:
+            best = client.get_run(run_id).data.tags.get("best.encoder", "")  # of a search: its best trial's
+            if not versions and not best:
                 raise UserError(f"encoder={reference}: no registered encoder came out of this run")
-            version = versions[0]
+            version = versions[0] if versions else _version(client, best.removeprefix("models:/"))
         else:
             version = _version(client, reference.removeprefix("models:/"))
         uri = f"models:/{version.name}/{version.version}"
