@@ -12,7 +12,7 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
-from derm_ml.search.study import Goal, Study, reason_of, root_of
+from derm_ml.search.study import Goal, Study, index_of, reason_of
 
 
 def save_record(study: Study, epochs: int, folder: Path) -> list[Path]:
@@ -23,7 +23,9 @@ def save_record(study: Study, epochs: int, folder: Path) -> list[Path]:
     page: list[str] = []
     files = [folder / "search.html", folder / "trials.csv"]
     for title, interactive, still in _figures(study):
-        figure = interactive()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Optuna: that it cannot know which way a target is better
+            figure = interactive()
         figure.update_layout(title=None, template="plotly_white", margin={"t": 30})
         first = not page
         body = figure.to_html(full_html=False, include_plotlyjs=first, config={"displaylogo": False})
@@ -44,7 +46,7 @@ def trials_table(study: Study, epochs: int) -> pd.DataFrame:
         reached = max(trial.intermediate_values, default=0)
         rows.append(
             {
-                "trial": root_of(trial),
+                "trial": index_of(trial),
                 "state": trial.state.name.lower(),
                 **{goal.name: value for goal, value in zip(study.goals, values, strict=True)},
                 **trial.params,
@@ -69,6 +71,7 @@ def _figures(study: Study) -> list[tuple[str, Callable[[], Any], Callable[[], An
     params = sorted({name for trial in complete for name in trial.params})
     varied = [name for name in params if len({trial.params.get(name) for trial in complete}) > 1]
     found: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = []
+    several = len(complete) > 3 and len(varied) > 1
     if not complete:
         return found
     if len(study.goals) > 1:
@@ -78,16 +81,16 @@ def _figures(study: Study) -> list[tuple[str, Callable[[], Any], Callable[[], An
         found.append(("Pareto front", _drawing(plotly, name, it, options), _drawing(stills, name, it, options)))
     for index, goal in enumerate(study.goals):
         wanted = _target(goal, index, single=len(study.goals) == 1)
-        suffix = f" of {goal.name}"
-        drawn: list[tuple[str, str, bool]] = [
-            ("History", "plot_optimization_history", True),
-            ("Importance", "plot_param_importances", len(complete) > 3 and len(varied) > 1),
-            ("Contour", "plot_contour", len(complete) > 3 and len(varied) > 1),
-            ("Slice", "plot_slice", True),
+        drawn: list[tuple[str, str, bool, dict[str, Any]]] = [
+            ("History", "plot_optimization_history", True, wanted),
+            ("Importance", "plot_param_importances", several, _smaller_is_better(wanted, goal)),
+            ("Contour", "plot_contour", several, wanted),
+            ("Slice", "plot_slice", True, wanted),
         ]
-        for title, name, possible in drawn:
+        for title, name, possible, options in drawn:
             if possible:
-                found.append((title + suffix, _drawing(plotly, name, it, wanted), _drawing(stills, name, it, wanted)))
+                still = _drawing(stills, name, it, options)
+                found.append((f"{title} of {goal.name}", _drawing(plotly, name, it, options), still))
     if any(trial.intermediate_values for trial in complete):
         name = "plot_intermediate_values"
         found.append(
@@ -104,6 +107,13 @@ def _target(goal: Goal, index: int, *, single: bool) -> dict[str, Any]:
     if single:
         return {"target_name": goal.name}
     return {"target": lambda trial: trial.values[index], "target_name": goal.name}
+
+
+def _smaller_is_better(options: dict[str, Any], goal: Goal) -> dict[str, Any]:
+    """Optuna's importance takes a target of one's own to be better the smaller it is."""
+    if "target" not in options or goal.direction == "minimize":
+        return options
+    return {**options, "target": lambda trial: -options["target"](trial)}
 
 
 def _save_png(still: Callable[[], Any], title: str, folder: Path) -> Path:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+from optuna.exceptions import StorageInternalError
 
 from derm_ml.config import SearchConfig
 from derm_ml.errors import UserError
@@ -15,7 +18,7 @@ from derm_ml.pipelines.setup import Setting
 from derm_ml.search.local import start_workers
 from derm_ml.search.record import save_record, share_saved, trials_table
 from derm_ml.search.storage import exclusively, open_storage, studies_uri
-from derm_ml.search.study import Counts, Study, open_study, root_of
+from derm_ml.search.study import Counts, Study, index_of, open_study
 from derm_ml.search.worker import Task, Worker, trial_name
 from derm_ml.tracking.base import Tracker
 
@@ -79,8 +82,10 @@ def search(
             worked = Worker(study, task, run, tracker.run_id, folder, config.seed, worker, alive)
             worked.work(config.trials, deadline)
     except BaseException:
-        if run is not tracker and not study.counts().running:
-            run.close("KILLED")
+        storage.patient = False
+        with suppress(StorageInternalError):
+            if run is not tracker and not study.counts().running:
+                run.close("KILLED")
         raise
     found = _conclude(study, task, run)
     if run is not tracker:
@@ -103,20 +108,20 @@ def _conclude(study: Study, task: Task, run: Tracker) -> Found:
             if best:
                 encoder = _register(study, task, run)
                 tags = {f"best.{name}": f"{value:.6g}" for name, value in best[0].params.items()}
-                run.set_tags(tags | {"best.trial": str(root_of(best[0])), "best.encoder": encoder})
+                run.set_tags(tags | {"best.trial": str(index_of(best[0])), "best.encoder": encoder})
             run.flush()
             study.optuna.set_user_attr("concluded", counts.spent)
     if not best:
         return Found(study, counts, {}, -1, "", saved)
     named = {goal.name: value for goal, value in zip(task.goals, best[0].values, strict=True)}
-    return Found(study, counts, named | best[0].params, root_of(best[0]), encoder, saved)
+    return Found(study, counts, named | best[0].params, index_of(best[0]), encoder, saved)
 
 
 def _register(study: Study, task: Task, run: Tracker) -> str:
     best = study.best()[0]
     if study.optuna.user_attrs.get("registered") == best.number:
         return str(study.optuna.user_attrs["encoder"])
-    with TemporaryDirectory() as folder, run.child(trial_name(root_of(best)), resume=True) as child:
+    with TemporaryDirectory() as folder, run.child(trial_name(index_of(best)), resume=True) as child:
         uri = task.register(dict(best.params), best.user_attrs["metrics"], child, Path(folder))
         if uri:
             child.set_tags({"search.best": "true"})

@@ -17,7 +17,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from derm_ml.errors import UserError
 from derm_ml.progress import note_line
@@ -30,27 +30,9 @@ class NothingWaits(RuntimeError):
     """No trial of the study waits for a worker."""
 
 
-def patience(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call until the database answers, every two seconds; says so once, and once when it is back."""
-    said = [False]
-
-    def say(state: tenacity.RetryCallState) -> None:
-        if not said[0] and state.outcome:
-            note_line(f"the studies' database does not answer ({_reason(state.outcome.exception())}): waiting for it")
-            said[0] = True
-
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_is_outage), wait=tenacity.wait_fixed(2), before_sleep=say
-    )
-    answer = retrying(call, *args, **kwargs)
-    if said[0]:
-        note_line("the studies' database is back")
-    return answer
-
-
 def _delegate(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return patience(getattr(self.inner, name), *args, **kwargs)
+        return self.patiently(getattr(self.inner, name), *args, **kwargs)
 
     return method
 
@@ -60,10 +42,10 @@ _Patient: Any = type("_Patient", (BaseStorage, BaseHeartbeat), {name: _delegate(
 
 
 class PatientStorage(_Patient):  # type: ignore[misc]
-    """Optuna's database storage, with three differences.
+    """Optuna's database storage, with four differences.
 
     What the database does not answer is asked again until it does. Trials are only made from a template, so that
-    workers cannot start more of them than were asked for (`Study.hand_out`). A worker that was killed between taking
+    workers cannot start more of them than were asked for (`Study.hand_out`), and are taken one at a time. A worker that was killed between taking
     a trial and its first heartbeat leaves no heartbeat at all: such a trial is stale as well, a grace period after it
     was first seen so.
     """
@@ -84,7 +66,30 @@ class PatientStorage(_Patient):  # type: ignore[misc]
                 heartbeat_stale_trial_callback=again,
             )
         self.inner = optuna.storages.get_storage(self.database)
+        self.patient = True  # False once the worker is leaving: it then gives the database five seconds
         self._silent_since: dict[int, float] = {}
+
+    def patiently(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call until the database answers, every two seconds; says so once, and once when it is back."""
+        said = [False]
+
+        def say(state: tenacity.RetryCallState) -> None:
+            if not said[0] and state.outcome:
+                reason = _reason(state.outcome.exception())
+                note_line(f"the studies' database does not answer ({reason}): waiting for it")
+                said[0] = True
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_outage),
+            wait=tenacity.wait_fixed(2),
+            stop=lambda state: not self.patient and (state.seconds_since_start or 0) > 5,
+            before_sleep=say,
+            reraise=True,
+        )
+        answer = retrying(call, *args, **kwargs)
+        if said[0]:
+            note_line("the studies' database is back")
+        return answer
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """From a template only.
@@ -98,20 +103,23 @@ class PatientStorage(_Patient):  # type: ignore[misc]
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Taking a trial is its first heartbeat; an ending that is stored already is no error when it is this one."""
+        if state == TrialState.RUNNING:
+            with exclusively(self):  # in SQLite Optuna's own check is none: two workers took the same trial
+                taken = bool(super().set_trial_state_values(trial_id, state, values))
+            if taken:
+                self.record_heartbeat(trial_id)
+            return taken
         try:
-            done = bool(super().set_trial_state_values(trial_id, state, values))
+            return bool(super().set_trial_state_values(trial_id, state, values))
         except UpdateFinishedTrialError:
             if self.database.get_trial(trial_id).state != state or state == TrialState.FAIL:
                 raise
             return True  # the answer to the first try was lost on the way
-        if done and state == TrialState.RUNNING:
-            self.record_heartbeat(trial_id)
-        return done
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         stale: list[int] = super()._get_stale_trial_ids(study_id)
         running = {trial._trial_id for trial in self.get_all_trials(study_id, False, (TrialState.RUNNING,))}
-        silent = running - patience(self._beating)
+        silent = running - self.patiently(self._beating)
         now = time.monotonic()
         self._silent_since = {each: self._silent_since.get(each, now) for each in silent}
         return stale + [each for each, since in self._silent_since.items() if now - since > self.grace]
@@ -154,7 +162,7 @@ def open_storage(uri: str) -> PatientStorage:
         UserError: it does not answer now, or refuses; once it has answered, workers wait for it.
     """
     shown = sqlalchemy.make_url(uri).render_as_string(hide_password=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what became of a trial the worker says, in one line
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     else:
@@ -163,7 +171,7 @@ def open_storage(uri: str) -> PatientStorage:
     try:
         with _locked(uri):
             return PatientStorage(uri, heartbeat)
-    except (OperationalError, InterfaceError, StorageInternalError) as error:
+    except (SQLAlchemyError, StorageInternalError) as error:
         cure = "start it, or set DERM_ML_STUDIES and PGPASSWORD"
         raise UserError(f"the studies' database {shown} cannot be used ({_reason(error)}): {cure}") from error
     except RuntimeError as error:  # Optuna: the tables are another version's
@@ -174,7 +182,7 @@ def open_storage(uri: str) -> PatientStorage:
 def exclusively(storage: PatientStorage) -> Iterator[None]:
     """One process at a time, on all machines."""
     with ExitStack() as stack:
-        patience(lambda: stack.enter_context(_locked(storage.uri)))
+        storage.patiently(lambda: stack.enter_context(_locked(storage.uri)))
         yield
 
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import optuna
-from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from derm_ml.errors import UserError
 from derm_ml.search.space import Range
 from derm_ml.search.storage import KILLS, PatientStorage, exclusively
 
+INDEX = "index"  # the attribute under which a trial keeps its number however often it is run again
+AGAIN = "failed_trial"  # Optuna's own attribute of a trial that is run again
 ERROR = "error"  # the attribute of a trial that failed by itself: why
 INTERRUPTED = "interrupted"  # of one that was stopped with its worker, and is run again
 
@@ -87,13 +88,14 @@ class Study:
         with exclusively(self.storage):
             counts = self.counts()
             if not counts.waiting and counts.spent + counts.running < budget:
-                self.optuna.enqueue_trial({})
+                handed_out = sum(not is_again(trial) for trial in self.trials())
+                self.optuna.enqueue_trial({}, user_attrs={INDEX: handed_out})
 
     def run_again(self, number: int) -> None:
         """Hand out once more, with its parameters, a trial that ended through no fault of its own."""
         trial = self.trials()[number]
         if trial.state == TrialState.FAIL:
-            attributes = {"failed_trial": root_of(trial), **trial.system_attrs}
+            attributes = {AGAIN: trial.number, **trial.system_attrs}
             again = optuna.create_trial(
                 state=TrialState.WAITING,
                 params=trial.params,
@@ -127,15 +129,19 @@ def reason_of(trial: FrozenTrial) -> str:
     """Why a failed trial is not run again; empty for one that is."""
     if trial.state != TrialState.FAIL or trial.user_attrs.get(INTERRUPTED):
         return ""
-    if len(RetryHeartbeatStaleTrialCallback.retry_history(trial)) >= KILLS:
+    if len(trial.system_attrs.get("retry_history", [])) >= KILLS:
         return f"killed {KILLS + 1} times: the process ended before it could say why (out of memory?)"
     return str(trial.user_attrs.get(ERROR, ""))
 
 
-def root_of(trial: FrozenTrial) -> int:
-    """The number under which a trial was first handed out: a killed one is run again under a new one."""
-    first = trial.system_attrs.get("failed_trial")
-    return trial.number if first is None else int(first)
+def index_of(trial: FrozenTrial) -> int:
+    """0, 1, 2 ... in the order in which trials were handed out; the same when it is run again (`number` is not)."""
+    return int(trial.user_attrs.get(INDEX, trial.number))
+
+
+def is_again(trial: FrozenTrial) -> bool:
+    """Whether it was begun before, under another number, and killed or stopped."""
+    return AGAIN in trial.system_attrs
 
 
 def open_study(

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import optuna
 import torch
-from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from derm_ml.errors import UserError
@@ -22,7 +22,7 @@ from derm_ml.progress import Progress, note_line, progress
 from derm_ml.search.samplers import pruner, sampler
 from derm_ml.search.space import Params, Range, suggest
 from derm_ml.search.storage import NothingWaits
-from derm_ml.search.study import ERROR, INTERRUPTED, Goal, Study, reason_of, root_of
+from derm_ml.search.study import ERROR, INTERRUPTED, Goal, Study, index_of, is_again, reason_of
 from derm_ml.tracking.base import Tracker
 from derm_ml.training.trainer import NonFiniteLoss
 
@@ -79,6 +79,7 @@ class Worker:
     name: str = ""
     alive: Callable[[], None] = lambda: None
     _trial: int | None = field(default=None, init=False)
+    _stopped_by: BaseException | None = field(default=None, init=False)
     _taken_over: bool = field(default=False, init=False)
     _given_up: set[int] = field(default_factory=set, init=False)
 
@@ -97,18 +98,15 @@ class Worker:
                 counts = self.study.counts()
                 bar.advance(counts.spent - shown)
                 shown = counts.spent
-                if time.time() < deadline:
+                over = time.time() >= deadline
+                if not counts.running and (over or counts.spent >= budget):
+                    return
+                if over:
+                    optuna.storages.fail_stale_trials(study)
+                else:
                     self.study.hand_out(budget)
-                elif not counts.running:
-                    return
-                elif not counts.waiting:
-                    time.sleep(POLL)
-                    continue
-                if counts.spent >= budget and not counts.running:
-                    return
-                started = counts.spent + counts.running
-                study.sampler = sampler(self.seed, started, self.name)
-                if not self._one(bar):
+                    study.sampler = sampler(self.seed, counts.spent + counts.running, self.name)
+                if over or not self._one(bar):
                     time.sleep(POLL)
 
     def _one(self, bar: Progress) -> bool:
@@ -124,8 +122,12 @@ class Worker:
             return False
         except BaseException:
             if not self._taken_over:
-                if self._trial is not None:
-                    self.study.run_again(self._trial)
+                self.study.storage.patient = False
+                with suppress(StorageInternalError):  # without the database the trial is stale soon, and run again
+                    if self._trial is not None:
+                        self.study.run_again(self._trial)
+                if self._stopped_by:
+                    raise self._stopped_by from None
                 raise
         self._give_up_killed()
         self._clean()
@@ -134,21 +136,22 @@ class Worker:
 
     def _objective(self, trial: optuna.Trial, bar: Progress) -> float | tuple[float, ...]:
         self._trial = trial.number
-        root = root_of(self.study.trials()[trial.number])
+        frozen = self.study.trials()[trial.number]
+        index, again = index_of(frozen), is_again(frozen)
         params = suggest(trial, self.task.space)
-        said = f"trial {root}: " + ", ".join(f"{key} {value:.4g}" for key, value in params.items())
+        said = f"trial {index}: " + ", ".join(f"{key} {value:.4g}" for key, value in params.items())
         bar.note(said)
-        tags = {"trial.number": str(root), "search.study": self.study.name, "search.worker": self.run_id}
+        tags = {"trial.number": str(index), "search.study": self.study.name, "search.worker": self.run_id}
         ending: Exception | None = None
         values: tuple[float, ...] = ()
-        with self.run.child(trial_name(root), tags, resume=root != trial.number) as child:
+        with self.run.child(trial_name(index), tags, resume=again) as child:
             try:
                 began = time.monotonic()
-                metrics = self._train(trial, params, child, self.folder / trial_name(root), again=root != trial.number)
+                metrics = self._train(trial, params, child, self.folder / trial_name(index), again=again)
                 values = tuple(float(metrics[goal.metric]) for goal in self.task.goals)
                 trial.set_user_attr("metrics", {key: value for key, value in metrics.items() if math.isfinite(value)})
                 if self._is_best(values[0]):
-                    self.task.keep(child, self.folder / trial_name(root))
+                    self.task.keep(child, self.folder / trial_name(index))
                 child.set_tags({"trial.state": "complete"})
                 shown = ", ".join(
                     f"{goal.name} {value:.4f}" for goal, value in zip(self.task.goals, values, strict=True)
@@ -166,8 +169,10 @@ class Worker:
             except UpdateFinishedTrialError as error:  # another worker closes the nested run, for good
                 note_line(f"{said}: this worker was not heard for long, and another one has taken the trial over")
                 ending, self._taken_over = error, True
-            except BaseException:
-                trial.set_user_attr(INTERRUPTED, True)
+            except BaseException as error:
+                self._stopped_by, self.study.storage.patient = error, False
+                with suppress(StorageInternalError):
+                    trial.set_user_attr(INTERRUPTED, True)
                 raise
         if ending:
             raise ending
@@ -211,19 +216,19 @@ class Worker:
             reason = reason_of(trial)
             if reason and not trial.user_attrs.get(ERROR) and trial.number not in self._given_up:
                 self._given_up.add(trial.number)
-                with suppress(UserError), self.run.child(trial_name(root_of(trial)), resume=True) as child:
+                with suppress(UserError), self.run.child(trial_name(index_of(trial)), resume=True) as child:
                     child.set_tags({"trial.state": "failed"})
                     raise UserError(reason)
 
     def _clean(self) -> None:
         """Keep the checkpoints of the best trials, and of those that run or will run again."""
-        kept = {root_of(trial) for trial in self.study.best(KEPT)}
-        kept |= {root_of(trial) for trial in self.study.trials(TrialState.RUNNING, TrialState.WAITING)}
+        kept = {index_of(trial) for trial in self.study.best(KEPT)}
+        kept |= {index_of(trial) for trial in self.study.trials(TrialState.RUNNING, TrialState.WAITING)}
         for folder in self.folder.glob("trial-*"):
             if folder.name not in {trial_name(number) for number in kept}:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def trial_name(root: int) -> str:
+def trial_name(index: int) -> str:
     """Of the nested run, and of the checkpoint's folder on this machine."""
-    return f"trial-{root:04d}"
+    return f"trial-{index:04d}"
