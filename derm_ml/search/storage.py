@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,9 @@ class PatientStorage(_Patient):  # type: ignore[misc]
     """Optuna's database storage, with four differences.
 
     What the database does not answer is asked again until it does. Trials are only made from a template, so that
-    workers cannot start more of them than were asked for (`Study.hand_out`), and are taken one at a time. A worker that was killed between taking
-    a trial and its first heartbeat leaves no heartbeat at all: such a trial is stale as well, a grace period after it
-    was first seen so.
+    workers cannot start more of them than were asked for (`Study.hand_out`), and are taken one at a time. A worker that
+    was killed between taking a trial and its first heartbeat leaves no heartbeat at all: such a trial is stale as well,
+    a grace period after it was first seen so.
     """
 
     def __init__(self, uri: str, heartbeat: int) -> None:
@@ -104,7 +104,9 @@ class PatientStorage(_Patient):  # type: ignore[misc]
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Taking a trial is its first heartbeat; an ending that is stored already is no error when it is this one."""
         if state == TrialState.RUNNING:
-            with exclusively(self):  # in SQLite Optuna's own check is none: two workers took the same trial
+            taken = False
+            # in SQLite Optuna's own check is none: two workers took the same trial
+            with exclusively(self), suppress(UpdateFinishedTrialError):
                 taken = bool(super().set_trial_state_values(trial_id, state, values))
             if taken:
                 self.record_heartbeat(trial_id)
