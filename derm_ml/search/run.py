@@ -90,6 +90,7 @@ def search(
     found = _conclude(study, task, run)
     if run is not tracker:
         run.close("FINISHED")
+    storage.close()
     return found
 
 

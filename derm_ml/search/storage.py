@@ -91,6 +91,10 @@ class PatientStorage(_Patient):  # type: ignore[misc]
             note_line("the studies' database is back")
         return answer
 
+    def close(self) -> None:
+        """Close the connections; it opens others when it is used again."""
+        self.database.engine.dispose()
+
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """From a template only.
 

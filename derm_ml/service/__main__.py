@@ -72,6 +72,11 @@ def _prepare(*, upgrade: bool, reset: bool) -> None:
     if reset:  # a backup brings the password of the service that it was made of
         auth.store.update_user(os.environ["MLFLOW_AUTH_ADMIN_USERNAME"], os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"])
     print("administrator: there")
+    if password := os.environ.get("STUDIES_PASSWORD"):
+        from derm_ml.service.studies import prepare_studies
+
+        prepare_studies(own, password)
+        print("studies: there")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ MLFLOW_ALLOWED_HOSTS=localhost:*,127.0.0.1:*,mlflow:*
 # s3 starts the local store; without it, give S3_ENDPOINT_URL, S3_BUCKET and the keys of another one. tls starts Caddy.
 COMPOSE_PROFILES=s3
 
+# Searches on several machines keep their studies in the database, as the user `studies`; this publishes it to them.
+# COMPOSE_FILE=docker-compose.yml:docker-compose.studies.yml
+STUDIES_BIND=127.0.0.1
+STUDIES_PORT=5433
+STUDIES_PASSWORD={studies}
+
 MLFLOW_ADMIN_PASSWORD={admin}
 MLFLOW_SECRET_KEY={secret}
 POSTGRES_PASSWORD={postgres}
@@ -34,7 +40,7 @@ def write_environment(path: Path) -> bool:
     Returns:
         Whether it was written.
     """
-    values = {name: secrets.token_urlsafe(24) for name in ("admin", "secret", "postgres", "store")}
+    values = {name: secrets.token_urlsafe(24) for name in ("admin", "secret", "postgres", "store", "studies")}
     text = TEMPLATE.format(access=secrets.token_hex(10), **values)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

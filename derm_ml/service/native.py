@@ -50,12 +50,18 @@ class NativeStack:
         """Where MLflow answers."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def studies(self) -> str:
+        """DERM_ML_STUDIES for searches on this machine; PGPASSWORD is then STUDIES_PASSWORD of `.env`."""
+        return f"postgresql://studies@127.0.0.1:{self._database_port}/mlflow"
+
     def environment(self) -> dict[str, str]:
         """What the server and its tasks are told; Compose's file sets the same variables."""
         own = self.settings
         return os.environ | {
             "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg://mlflow@127.0.0.1:{self._database_port}/mlflow",
             "PGPASSWORD": own["POSTGRES_PASSWORD"],
+            "STUDIES_PASSWORD": own.get("STUDIES_PASSWORD", ""),
             "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{own.get('S3_BUCKET') or 'mlflow'}",
             "MLFLOW_S3_ENDPOINT_URL": own.get("S3_ENDPOINT_URL") or f"http://127.0.0.1:{self._store_port}",
             "AWS_ACCESS_KEY_ID": own["S3_ACCESS_KEY"],

@@ -263,7 +263,13 @@ def connect() -> MlflowClient:
     if not sys.stderr.isatty():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(uri)
-    return MlflowClient(uri)
+    if not uri.startswith("sqlite:///"):
+        return MlflowClient(uri)
+    from filelock import FileLock
+
+    # it makes the tables of a new file: one process at a time, where several are started together
+    with FileLock(uri.removeprefix("sqlite:///") + ".lock"):
+        return MlflowClient(uri)
 
 
 def fail_run(run_id: str, message: str) -> None:
