@@ -136,12 +136,18 @@ class PatientStorage(_Patient):  # type: ignore[misc]
 
 
 def _is_outage(error: BaseException) -> bool:
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    return isinstance(cause, OperationalError | InterfaceError)
+    return _database_error(error) is not None
+
+
+def _database_error(error: BaseException | None) -> BaseException | None:
+    """What the database's driver said, however often Optuna and SQLAlchemy wrapped it or failed in its wake."""
+    while error and not isinstance(error, OperationalError | InterfaceError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _reason(error: BaseException | None) -> str:
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = _database_error(error) or error
     lines = str(getattr(cause, "orig", cause)).strip().splitlines()
     return lines[0] if lines else type(cause).__name__
 

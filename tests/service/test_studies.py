@@ -50,7 +50,7 @@ def test_the_role_sees_its_own_schema_alone(studies):
 
 def start(**given):
     words = [f"--{key.replace('_', '-')}={value}" for key, value in {**TRIAL, **given}.items()]
-    command = [sys.executable, "-m", "derm_ml", "pretrain", *words]
+    command = [sys.executable, "-m", "derm_ml", "pretrain", *words, "--debug"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -69,8 +69,7 @@ def test_two_workers_wait_out_a_database_that_is_away_and_a_backup_holds_the_stu
         time.sleep(0.5)
     studies._postgres("pg_ctl", "-D", str(studies.folder / "postgres"), "-m", "immediate", "-w", "stop")
     time.sleep(12)  # longer than a worker may be silent
-    assert first.poll() is None
-    assert second.poll() is None
+    assert [process.stderr.read() for process in (first, second) if process.poll() is not None] == []
     studies._start_database()
     said = [process.communicate(timeout=300) for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], said
