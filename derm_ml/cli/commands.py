@@ -49,7 +49,8 @@ def _pretrain(config: PretrainConfig, tracker: MlflowTracker) -> None:
                 tracker.log_file(path, "figures")
 
     result = pretrain.run(config, tracker, publish, run_folder(tracker.run_id))
-    figures = ", ".join(f"{name} {result.metrics[name]:.4f}" for name in ("val/elbo", "probe/auroc"))
+    shown = [name for name in ("val/elbo", "probe/auroc") if name in result.metrics]
+    figures = ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown)
     print(f"pretrained: {figures}, {result.images_per_second:.0f} images/s; registered as {result.encoder_uri}")
 
 

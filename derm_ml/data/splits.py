@@ -21,18 +21,16 @@ def split_by_group(table: pd.DataFrame, seed: int) -> pd.Series:
 
     A group is known by its smallest content digest, so that neither names nor the order of files matter. Groups
     of a class (its rarest label's, for a mixed group) are drawn in an order fixed by the seed; each split takes
-    groups until it has its share of the class's images, and at least one. Unlabelled groups go to training.
+    groups until it has its share of the class's images, and at least one. Unlabelled groups go to training; where no
+    image has a label, all are split as those of one class are.
 
     Raises:
-        UserError: fewer than two classes, a class with fewer than three groups, a group across given splits.
+        UserError: a class with fewer than three groups, a group across given splits.
     """
     given = table["split"] != ""
     _check_given(table[given])
     result = table["split"].where(given, "train").copy()
-    labelled = table[~given & (table["label"] != "")]
-    if table.loc[table["label"] != "", "label"].nunique() < 2:
-        found = ", ".join(sorted(set(table["label"]) - {""})) or "none"
-        raise UserError(f"one class is too few to compare on (labels found: {found}): give images of two or more")
+    labelled = table[~given & (table["label"] != "")] if (table["label"] != "").any() else table
     if given.any():
         return result
     sizes = labelled["label"].value_counts()
@@ -41,8 +39,9 @@ def split_by_group(table: pd.DataFrame, seed: int) -> pd.Series:
     for label in sorted(sizes.index):
         groups = rarest.index[rarest == label]
         if len(groups) < 3:
+            name = f"class {label!r}" if label else "the collection"
             raise UserError(
-                f"class {label!r} has {len(groups)} group{'s' * (len(groups) != 1)} of images ({sizes[label]} images), "
+                f"{name} has {len(groups)} group{'s' * (len(groups) != 1)} of images ({sizes[label]} images), "
                 "too few for training, validation and test: add images of it, or take the class out"
             )
         order = sorted(groups, key=lambda group: derive_seed(seed, "split", keys[group]))

@@ -102,12 +102,12 @@ HEAD_LR_SCALE = 10.0
 def probe(encoder: Encoder, setting: Setting, batch_size: int, seed: int, epochs: int = 40) -> dict[str, float]:
     """A frozen linear probe's validation metrics, `probe/auroc` first among them: the search objective.
 
-    Trained on the labelled training images with the heads' recipe; nothing when a split has no labels. `probe/gap` is
-    its overfitting gap, val_loss - train_loss: unlike the ELBO's it can be compared between values of beta.
+    Trained on the labelled training images with the heads' recipe; nothing when a split has no labels, or all have one.
+    `probe/gap` is its overfitting gap, val_loss - train_loss: unlike the ELBO's it can be compared between betas.
     """
     dataset = setting.dataset
     labelled = {split: dataset.rows(split, labelled=True) for split in ("train", "val")}
-    if not dataset.classes or not all(map(len, labelled.values())):
+    if len(dataset.classes) < 2 or not all(map(len, labelled.values())):
         return {}
     train, val = (
         extract(FeatureExtractor(encoder), setting, rows, f"Features of {split}") for split, rows in labelled.items()

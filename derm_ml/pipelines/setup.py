@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from derm_ml.config import CommonConfig
+from derm_ml.config import CommonConfig, HeadConfig
 from derm_ml.data.batches import ImageBatches
 from derm_ml.data.checks import report_json
 from derm_ml.data.dataset import ImageDataset, prepare
+from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
 from derm_ml.tracking.base import DatasetRecord, Tracker
 from derm_ml.training.trainer import Precision, choose_device, choose_precision
@@ -40,6 +41,9 @@ def prepare_setting(config: CommonConfig, tracker: Tracker) -> Setting:
     """
     device = choose_device(config.device)
     dataset = prepare(config.data, config.image_size, config.split_seed)
+    if isinstance(config, HeadConfig) and len(dataset.classes) < 2:
+        found = ", ".join(dataset.classes) or "none"
+        raise UserError(f"one class is too few to compare on (labels found: {found}): give images of two or more")
     record = DatasetRecord(
         name=dataset.kind,
         source=dataset.location,

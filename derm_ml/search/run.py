@@ -36,6 +36,7 @@ class Found(NamedTuple):
     trial: int
     encoder: str  # URI of the registered encoder, or empty
     saved: float  # share of the epochs that pruning spared
+    front: tuple[int, ...]  # with two goals, the trials that no other beats in both
 
 
 def facts_of(config: SearchConfig, setting: Setting, backbone: str, searched: Mapping[str, object]) -> dict[str, str]:
@@ -113,9 +114,10 @@ def _conclude(study: Study, task: Task, run: Tracker) -> Found:
             run.flush()
             study.optuna.set_user_attr("concluded", counts.spent)
     if not best:
-        return Found(study, counts, {}, -1, "", saved)
+        return Found(study, counts, {}, -1, "", saved, ())
+    front = tuple(index_of(trial) for trial in study.optuna.best_trials) if len(task.goals) > 1 else ()
     named = {goal.name: value for goal, value in zip(task.goals, best[0].values, strict=True)}
-    return Found(study, counts, named | best[0].params, index_of(best[0]), encoder, saved)
+    return Found(study, counts, named | best[0].params, index_of(best[0]), encoder, saved, front)
 
 
 def _register(study: Study, task: Task, run: Tracker) -> str:
@@ -139,6 +141,8 @@ def told(found: Found, trials: int) -> str:
     if not found.best:
         raise UserError(f"{text}: no trial came to its end; their runs say why. Try a smaller learning rate or space")
     values = ", ".join(f"{name} {value:.4g}" for name, value in found.best.items())
+    if found.front:
+        text += f"\nPareto front: trials {', '.join(map(str, sorted(found.front)))}; the best is that of the first goal"
     return f"{text}\nbest: trial {found.trial}: {values}" + (
         f"; registered as {found.encoder}" if found.encoder else ""
     )

@@ -162,3 +162,35 @@ def test_both_arms_are_tuned_with_the_same_budget(environment, tmp_path):
         assert parent.data.metrics["best/loss"] == min(run.data.metrics["val/loss"] for run in trials)
         assert {run.data.tags["protocol"] for run in trials} == {"tuned"}
         assert not any(key.startswith("test/") for run in trials for key in run.data.metrics)
+
+
+def test_without_labels_the_goal_is_the_elbo_and_heads_are_refused(environment, tmp_path):
+    from PIL import Image
+
+    from derm_ml.data.synthetic import SyntheticSpec, draw
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    names = []
+    for lesion, view in SyntheticSpec(n=60).views():
+        names.append(f"{lesion}_{view}.png")
+        Image.fromarray(draw(lesion, view, 40, 0)).save(folder / names[-1])
+    (folder / "images.csv").write_text("path,label\n" + "".join(f"{name},\n" for name in names))
+    given = {**TRIAL, "data": str(folder), "epochs": "2"}
+    words = command("pretrain", **given, trials="2", space="beta,lr,latent_dim=4..16")
+    done = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "best: trial" in done.stdout
+    client = connect()
+    trials = trials_of(client)
+    best = max(run.data.metrics["val/elbo"] for run in trials if run.data.tags["trial.state"] == "complete")
+    version = client.get_model_version_by_alias("derm-encoder", "champion")
+    assert version.tags["score.name"] == "val/elbo"
+    assert float(version.tags["score"]) == best
+    for words, message in (
+        (command("pretrain", **given, trials="2", objective="auroc"), "objective=auroc needs labels"),
+        (command("finetune", data=str(folder), encoder="random"), "one class is too few to compare on"),
+    ):
+        refused = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        assert refused.returncode == 2
+        assert message in refused.stderr.strip().splitlines()[-1]

@@ -52,15 +52,21 @@ def images() -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(images) -> Iterator[ComposeStack]:
-    """The stack as docker-compose.yml has it, with TLS, taken down with its volumes afterwards."""
+def stack(images, request: pytest.FixtureRequest) -> Iterator[ComposeStack]:
+    """The stack as docker-compose.yml has it, with TLS, taken down with its volumes afterwards.
+
+    A module with STUDIES publishes the database to searches as well.
+    """
     folder = Path(tempfile.mkdtemp(prefix="derm-ml-", dir="/var/tmp"))
     shutil.copy(ROOT / "docker-compose.yml", folder)
     (folder / "docker").mkdir()
     shutil.copy(ROOT / "docker" / "Caddyfile", folder / "docker")
     write_environment(folder / ".env")
-    ports = free_ports(2)
+    ports = free_ports(3)
     lines = [f"{name}=derm-test-{image}" for name, image in STANDINS.items()]
+    if getattr(request.module, "STUDIES", False):
+        shutil.copy(ROOT / "docker-compose.studies.yml", folder)
+        lines += [f"STUDIES_PORT={ports[2]}", "COMPOSE_FILE=docker-compose.yml:docker-compose.studies.yml"]
     lines += [
         f"MLFLOW_PORT={ports[0]}",
         f"TLS_PORT={ports[1]}",

@@ -14,9 +14,11 @@ from pathlib import Path
 import mlflow
 import pytest
 from conftest_docker import ROOT, docker
+from dotenv import dotenv_values
 from mlflow import MlflowClient
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
+STUDIES = True  # this module's stack publishes the database to searches
 SMALL = {"data": "synthetic:n=120", "epochs": "1", "device": "cpu"}
 
 
@@ -76,6 +78,32 @@ def test_three_entry_points_in_the_container(service, tmp_path):
         assert not docker("ps", "--all", "--filter", "name=derm-ml-", "--format", "{{.Names}}")
     finally:
         shutil.rmtree(data)
+
+
+def test_a_search_in_containers_with_its_study_in_the_service(stack, service, tmp_path):
+    """As docs/service.md says: two machines' containers, one study, the password on no command line."""
+    own = dotenv_values(stack.folder / ".env")
+    shared = {"DERM_ML_STUDIES": f"postgresql://studies@127.0.0.1:{own['STUDIES_PORT']}/mlflow"}
+    shared |= {"PGPASSWORD": str(own["STUDIES_PASSWORD"]), "DERM_ML_CACHE": str(tmp_path / "cache")}
+    quick = {"image_size": "32", "backbone": "test_efficientnet", "latent_dim": "8", "trials": "6", "study": "both"}
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "pretrain", "--experiment-name", "docker"]
+    command += [*parameters(**quick), "-b", "cuda"]
+    machines = []
+    for name in ("one", "two"):
+        environment = os.environ | shared | {"DERM_ML_RUNS": str(tmp_path / name)}
+        machines.append(
+            subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        )
+    said = [process.communicate(timeout=400) for process in machines]
+    assert [process.returncode for process in machines] == [0, 0], said
+    assert all(b"6 of 6 trials" in out for out, _ in said)
+    searches = [run for run in runs() if run.data.tags.get("search.study") == "both"]
+    trials = [run for run in searches if run.info.run_name.startswith("trial-")]
+    assert len(trials) == 6
+    assert {run.info.status for run in searches} == {"FINISHED"}
+    assert len({run.data.tags["mlflow.parentRunId"] for run in trials}) == 1
+    assert len({run.data.tags["search.worker"] for run in trials}) == 2
+    assert not list(tmp_path.rglob("studies.db"))
 
 
 def open_way(folder: Path) -> None:

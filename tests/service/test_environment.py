@@ -153,6 +153,7 @@ def test_the_commands_of_the_service_are_run():
         fetch: "test_stack.py: test_tls",
         "docker compose build trainer": "conftest_docker.py: images",
         "mlflow run . -e pretrain -b cuda -P data=/data/lesions": "test_container.py: test_checks_before_a_run_exists",
+        "mlflow run . -e pretrain -b cuda -P data=/data/lesions -P trials=50": "test_container.py: test_a_search",
         "mlflow run . -e pretrain -b cuda -P data=/data/lesions -P device=cpu": "test_container.py: test_three",
     }
     actions = "user add|user list|user remove|user password|backup|restore|upgrade|gc|up|down"

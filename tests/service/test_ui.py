@@ -42,7 +42,9 @@ def runs(native, tmp_path_factory) -> dict[str, str]:
         "DERM_ML_REPORTS": str(folder / "reports"),
     }
     common = ["-b", "host", "--experiment-name", "lesions", "-P", "data=synthetic:n=200"]
-    for entry, words in {"pretrain": ["-P", "epochs=3"], "compare": ["-P", "seeds=1"]}.items():
+    quick = ["epochs=1", "image_size=32", "backbone=test_efficientnet", "latent_dim=8", "trials=3"]
+    search = [word for each in quick for word in ("-P", each)]
+    for entry, words in (("pretrain", ["-P", "epochs=3"]), ("compare", ["-P", "seeds=1"]), ("pretrain", search)):
         command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", entry, *common, *words]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -129,6 +131,18 @@ def test_the_gap_of_the_arms_in_one_chart(runs, look):
     page = look("gap", path + keys, "Completed Runs")
     for arm in ARMS:
         page.get_by_text(f"{arm}-seed0 (gap/loss)").first.wait_for()
+
+
+def test_the_trials_of_a_search_in_parallel_coordinates(runs, look):
+    ids = [runs[f"trial-{number:04d}"] for number in range(3)]
+    where = f"runs={quote(json.dumps(ids))}&experiments={quote(json.dumps([runs['experiment']]))}"
+    page = look("parallel", f"/compare-runs?{where}", "Parallel Coordinates Plot")
+    page.get_by_text("Parallel Coordinates Plot").first.click()
+    axes = page.locator("svg .parcoords, .parcoords")
+    axes.first.wait_for()
+    drawn = axes.first.text_content() or page.inner_text("body")
+    assert "pretrain.beta" in drawn
+    assert "pretrain.lr" in drawn, "the parameters that vary are the axes"
 
 
 def test_data_set_and_figures_of_a_run(runs, look):
