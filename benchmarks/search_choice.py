@@ -63,7 +63,7 @@ class Table:
         """The probe's AUROC after each epoch."""
         low, high = np.log(self.betas[0]), np.log(self.betas[-1])
         point = np.clip(np.log(beta), low, high), np.clip(np.log(lr), np.log(self.lrs[0]), np.log(self.lrs[-1]))
-        return self._at(point)[0]
+        return np.asarray(self._at(point)).reshape(-1)
 
 
 def simulate(table: Table, sampler: str, pruner: str, trials: int, seed: int) -> tuple[float, int]:
