@@ -27,8 +27,7 @@ warnings.simplefilter("ignore")
 SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "Sobol": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True),
-    "TPE": lambda seed: optuna.samplers.TPESampler(seed=seed),
-    "TPE, multivariate": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
+    "TPE": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
     "GP": lambda seed: optuna.samplers.GPSampler(seed=seed),
     "CMA-ES": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
 }
@@ -45,8 +44,11 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        self.noise = [row["epochs"][-1]["probe/auroc"] for row in rows if (row["beta"], row["lr"]) == (1.0, 1e-3)]
-        grid = [row for row in rows if row["seed"] == 0 and (row["beta"], row["lr"]) != (1.0, 1e-3)]
+        seeds: dict[tuple[float, float], list[float]] = {}
+        for row in rows:
+            seeds.setdefault((row["beta"], row["lr"]), []).append(row["epochs"][-1]["probe/auroc"])
+        self.repeated = {point: values for point, values in seeds.items() if len(values) > 1}
+        grid = [row for row in rows if (row["beta"], row["lr"]) not in self.repeated]
         self.betas, self.lrs = sorted({row["beta"] for row in grid}), sorted({row["lr"] for row in grid})
         self.epochs = max(len(row["epochs"]) for row in grid)
         values = np.full((len(self.betas), len(self.lrs), self.epochs), np.nan)
@@ -87,11 +89,31 @@ def simulate(table: Table, sampler: str, pruner: str, trials: int, seed: int) ->
     return table.best - best, len(study.trials)
 
 
+def draw(table: Table, path: Path) -> None:
+    """The final AUROC of every point of the grid, and the points with several seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7.5, 5.5), layout="constrained")
+    final = table.values[..., -1]
+    colours = axis.imshow(final.T, origin="lower", cmap="viridis", aspect="auto")
+    for (i, j), value in np.ndenumerate(final):
+        axis.text(i, j, f"{value:.3f}"[1:], ha="center", va="center", color="black" if value > 0.8 else "white")
+    axis.set_xticks(range(len(table.betas)), [f"{beta:.2g}" for beta in table.betas])
+    axis.set_yticks(range(len(table.lrs)), [f"{lr:.1e}" for lr in table.lrs])
+    axis.set(xlabel="beta", ylabel="learning rate", title="Macro AUROC of the frozen probe, validation")
+    figure.colorbar(colours)
+    figure.savefig(path, dpi=120)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", type=Path)
     parser.add_argument("--trials", default="10,20,40", help="budgets, in whole trainings")
     parser.add_argument("--repeats", type=int, default=50)
+    parser.add_argument("--figure", type=Path, help="a PNG of the table")
     arguments = parser.parse_args()
     table = Table(arguments.table)
     final = table.values[..., -1]
@@ -104,16 +126,18 @@ def main() -> None:
     for epoch in range(table.epochs - 1):
         ranks = [np.argsort(np.argsort(each.ravel())) for each in (table.values[..., epoch], final)]
         print(f"rank correlation of epoch {epoch + 1} with the last: {np.corrcoef(*ranks)[0, 1]:.2f}")
-    if len(table.noise) > 1:
-        noise = np.std(table.noise, ddof=1)
-        print(f"over {len(table.noise)} seeds at beta 1, lr 1e-3: {np.mean(table.noise):.4f}, sd {noise:.4f}")
+    for (beta, lr), found in table.repeated.items():
+        mean, noise = np.mean(found), np.std(found, ddof=1)
+        print(f"over {len(found)} seeds at beta {beta:.4g}, lr {lr:.4g}: AUROC {mean:.4f}, sd {noise:.4f}")
+    if arguments.figure:
+        draw(table, arguments.figure)
     for trials in map(int, arguments.trials.split(",")):
         print(
             f"\nbudget {trials} trainings of {table.epochs} epochs, {arguments.repeats} searches: regret, AUROC x 1000"
         )
         print(f"{'sampler':18} {'pruner':10} {'median':>7} {'quartiles':>15} {'trials begun':>13}")
         for sampler in SAMPLERS:
-            for pruner in PRUNERS if sampler in ("random", "TPE, multivariate", "GP") else ["none"]:
+            for pruner in PRUNERS if sampler in ("random", "TPE", "GP") else ["none"]:
                 found = [simulate(table, sampler, pruner, trials, seed) for seed in range(arguments.repeats)]
                 regrets, begun = np.array(found).T
                 low, middle, high = np.percentile(1000 * regrets, [25, 50, 75])

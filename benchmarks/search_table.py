@@ -31,11 +31,12 @@ LRS = np.geomspace(1e-4, 1e-2, 8)
 KEPT = ("probe/auroc", "probe/loss", "probe/gap", "val/elbo", "gap/loss")
 
 
-def points() -> list[tuple[float, float, int]]:
-    """The grid at seed 0 in a fixed random order, then five other seeds at one point: the noise."""
+def points(more: list[str]) -> list[tuple[float, float, int]]:
+    """The grid at seed 0 in a fixed random order, then six seeds at the defaults and at every further point."""
     grid = [(float(beta), float(lr), 0) for beta, lr in itertools.product(BETAS, LRS)]
     order = np.random.default_rng(0).permutation(len(grid))
-    return [grid[i] for i in order] + [(1.0, 1e-3, seed) for seed in range(6)]
+    repeated = [(1.0, 1e-3), *(tuple(map(float, each.split(","))) for each in more)]
+    return [grid[i] for i in order] + [(beta, lr, seed) for beta, lr in repeated for seed in range(6)]
 
 
 def outcome(config: PretrainConfig, setting: Setting) -> dict[str, object]:
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--part", default="0/1", help="K/N: every Nth point, from the Kth")
     parser.add_argument("--out", type=Path, default=Path("search_table.jsonl"))
+    parser.add_argument("--also", action="append", default=[], metavar="BETA,LR", help="six seeds there as well")
     arguments = parser.parse_args()
     part, parts = map(int, arguments.part.split("/"))
     done = set()
@@ -68,7 +70,7 @@ def main() -> None:
         done = {(row["beta"], row["lr"], row["seed"]) for row in rows}
     base = PretrainConfig(data=arguments.data, **SMALL)
     setting = prepare_setting(base, NullTracker())
-    for beta, lr, seed in points()[part::parts]:
+    for beta, lr, seed in points(arguments.also)[part::parts]:
         if (beta, lr, seed) not in done:
             row = outcome(replace(base, beta=beta, lr=lr, seed=seed), setting)
             with arguments.out.open("a") as file:

@@ -48,9 +48,10 @@ class _Lines:
     def _print(self) -> None:
         self._last = time.monotonic()
         rate = self._done / max(self._last - self._start, 1e-9)
-        left = (self._total - self._done) / rate if rate else 0.0
-        line = f"{self._title}: {self._done:,}/{self._total:,} {self._unit}, {speed(rate, self._unit)}"
-        print(f"{line}, {left:,.0f} s left  {self._note}".rstrip(), file=sys.stderr, flush=True)
+        line = f"{self._title}: {self._done:,}/{self._total:,} {self._unit}"
+        if rate:
+            line += f", {speed(rate, self._unit)}, {(self._total - self._done) / rate:,.0f} s left"
+        print(f"{line}  {self._note}".rstrip(), file=sys.stderr, flush=True)
 
 
 @contextmanager

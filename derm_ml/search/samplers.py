@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-
 import optuna
 
 from derm_ml.seeding import derive_seed
 
 
 def sampler(seed: int, trial: int, worker: str) -> optuna.samplers.BaseSampler:
-    """Fresh for every trial, so that a search that was stopped proposes what an uninterrupted one would.
+    """TPE, multivariate and aware of trials that are running (its defaults).
+
+    Made anew for every trial, so that a search that was stopped proposes what an uninterrupted one would.
 
     Args:
         trial: how many trials have been started. worker: "" for the only one; workers at the same point differ.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        drawn = derive_seed(seed, "sampler", trial, worker) % 2**32
-        return optuna.samplers.TPESampler(seed=drawn, multivariate=True, constant_liar=True)
+    return optuna.samplers.TPESampler(seed=derive_seed(seed, "sampler", trial, worker) % 2**32)
 
 
 def pruner() -> optuna.pruners.BasePruner:
