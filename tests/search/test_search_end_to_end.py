@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from derm_ml.search.storage import open_storage
@@ -33,6 +34,18 @@ def command(entry_point, **given):
     return [sys.executable, "-m", "derm_ml", entry_point, *(f"--{k.replace('_', '-')}={v}" for k, v in given.items())]
 
 
+def output_of(environment, folder, *words, code=0):
+    """To its end; returns what it printed, or with a code what it said last."""
+    done = subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True, timeout=400)
+    assert done.returncode == code, done.stderr
+    return done.stderr.strip().splitlines()[-1] if code else done.stdout
+
+
+def through_mlflow(**given):
+    words = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "pretrain", "-b", "host"]
+    return words + [word for key, value in given.items() for word in ("-P", f"{key}={value}")]
+
+
 def runs_of(client):
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(ids, max_results=500)
@@ -49,12 +62,8 @@ def study_trials(uri):
 
 
 def test_a_search_through_mlflow_run_with_two_workers(environment, tmp_path):
-    words = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "pretrain", "-b", "host"]
-    for key, value in {**TRIAL, "epochs": "2", "trials": "6", "workers": "2"}.items():
-        words += ["-P", f"{key}={value}"]
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
-    assert "6 of 6 trials" in done.stdout
+    said = output_of(environment, tmp_path, *through_mlflow(**TRIAL, epochs="2", trials="6", workers="2"))
+    assert "6 of 6 trials" in said
     client = connect()
     trials = trials_of(client)
     (parent,) = [run for run in runs_of(client) if not run.info.run_name.startswith("trial-")]
@@ -81,13 +90,9 @@ def test_a_search_through_mlflow_run_with_two_workers(environment, tmp_path):
 
     # another space under the same name, then a larger budget: it goes on under the same parent
     again = {**TRIAL, "epochs": "2", "trials": "7"}
-    refused = subprocess.run(
-        command("pretrain", **again, space="beta=1..2,lr"), env=environment, capture_output=True, text=True, timeout=200
-    )
-    assert refused.returncode == 2
-    assert "has another space" in refused.stderr.strip().splitlines()[-1]
-    done = subprocess.run(command("pretrain", **again), env=environment, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
+    said = output_of(environment, tmp_path, *command("pretrain", **again, space="beta=1..2,lr"), code=2)
+    assert "has another space" in said
+    output_of(environment, tmp_path, *command("pretrain", **again))
     assert len(trials_of(client, parent.info.run_id)) == 7
     assert client.get_run(parent.info.run_id).info.status == "FINISHED"
 
@@ -96,24 +101,30 @@ def checkpoints(folder):
     return {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/trial-*/last.safetensors")}
 
 
-def kill_after_a_checkpoint(process, folder):
-    """SIGKILL once a trial has written one that was not there before."""
+def kill_after_a_checkpoint(process, folder, *, child=False):
+    """SIGKILL the process, or the one that it started, once a trial has written one that was not there before."""
     before, deadline = checkpoints(folder), time.monotonic() + 120
     while not set(checkpoints(folder).items()) - set(before.items()):
         assert process.poll() is None, "it ended by itself"
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    if child:
+        psutil.Process(process.pid).children()[0].kill()
+    else:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
 
 def test_workers_killed_in_mid_trial_lose_nothing(environment, tmp_path):
-    words = command("pretrain", **TRIAL, epochs="6", trials="4", study="killed")
-    for _ in range(3):
+    given = {**TRIAL, "epochs": "6", "trials": "4", "study": "killed"}
+    words = command("pretrain", **given)
+    outer = subprocess.Popen(through_mlflow(**given), env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    kill_after_a_checkpoint(outer, tmp_path, child=True)
+    assert outer.wait(60) == 137
+    assert {run.info.status for run in runs_of(connect())} <= {"FAILED", "FINISHED"}, "none is left RUNNING"
+    for _ in range(2):
         kill_after_a_checkpoint(subprocess.Popen(words, env=environment, cwd=tmp_path), tmp_path)
-    done = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "4 of 4 trials" in done.stdout
+    assert "4 of 4 trials" in output_of(environment, tmp_path, *words)
     client = connect()
     trials = trials_of(client)
     assert sorted(run.info.run_name for run in trials) == [f"trial-{number:04d}" for number in range(len(trials))]
@@ -129,31 +140,12 @@ def test_workers_killed_in_mid_trial_lose_nothing(environment, tmp_path):
 
 def test_both_arms_are_tuned_with_the_same_budget(environment, tmp_path):
     given = {**SMALL, "epochs": "3", "mode": "frozen"}
-    first = subprocess.run(
-        command("finetune", **given, encoder="random", trials="4"),
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert first.returncode == 0, first.stderr
-    assert "trials an arm: random 4" in first.stdout
-    second = subprocess.run(
-        command("finetune", **given, encoder="pixels", trials="3"),
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert "NOT the same budget for every arm, in trials: pixels 3, random 4; go on with trials=4" in second.stdout
-    third = subprocess.run(
-        command("finetune", **given, encoder="pixels", trials="4"),
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert "the same budget for every arm so far, in trials: pixels 4, random 4" in third.stdout
+    said = output_of(environment, tmp_path, *command("finetune", **given, encoder="random", trials="4"))
+    assert "trials an arm: random 4" in said
+    said = output_of(environment, tmp_path, *command("finetune", **given, encoder="pixels", trials="3"))
+    assert "NOT the same budget for every arm, in trials: pixels 3, random 4; go on with trials=4" in said
+    said = output_of(environment, tmp_path, *command("finetune", **given, encoder="pixels", trials="4"))
+    assert "the same budget for every arm so far, in trials: pixels 4, random 4" in said
     client = connect()
     parents = [run for run in runs_of(client) if run.info.run_name == "finetune search"]
     for parent in parents:
@@ -177,10 +169,8 @@ def test_without_labels_the_goal_is_the_elbo_and_heads_are_refused(environment, 
         Image.fromarray(draw(lesion, view, 40, 0)).save(folder / names[-1])
     (folder / "images.csv").write_text("path,label\n" + "".join(f"{name},\n" for name in names))
     given = {**TRIAL, "data": str(folder), "epochs": "2"}
-    words = command("pretrain", **given, trials="2", space="beta,lr,latent_dim=4..16")
-    done = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert "best: trial" in done.stdout
+    said = output_of(environment, tmp_path, *command("pretrain", **given, trials="2", space="beta,lr,latent_dim=4..16"))
+    assert "best: trial" in said
     client = connect()
     trials = trials_of(client)
     best = max(run.data.metrics["val/elbo"] for run in trials if run.data.tags["trial.state"] == "complete")
@@ -191,6 +181,4 @@ def test_without_labels_the_goal_is_the_elbo_and_heads_are_refused(environment, 
         (command("pretrain", **given, trials="2", objective="auroc"), "objective=auroc needs labels"),
         (command("finetune", data=str(folder), encoder="random"), "one class is too few to compare on"),
     ):
-        refused = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200)
-        assert refused.returncode == 2
-        assert message in refused.stderr.strip().splitlines()[-1]
+        assert message in output_of(environment, tmp_path, *words, code=2)
