@@ -75,7 +75,7 @@ def _command(config: SearchConfig, entry: str) -> list[str]:
 
 def _environment(number: int, workers: int, run_id: str) -> dict[str, str]:
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, len(os.sched_getaffinity(0)) // workers))
-    own = {"OMP_NUM_THREADS": threads, "DERM_ML_WORKER": str(number), "DERM_ML_WORKER_RUN": run_id}
+    own = {"OMP_NUM_THREADS": threads, "DERM_ML_WORKER_RUN": run_id}
     if gpus := _gpus():
         own["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
     return {key: value for key, value in os.environ.items() if key != "MLFLOW_RUN_ID"} | own

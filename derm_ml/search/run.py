@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -75,12 +74,11 @@ def search(
     run.set_tags({"search.study": study.name, "search.goals": ",".join(goal.name for goal in task.goals)})
     folder = runs / run.run_id
     deadline = study.deadline(config.hours)
-    worker = os.environ.get("DERM_ML_WORKER", "")
     try:
         if config.workers > 1:
             start_workers(config, task.entry, study, tracker.run_id, folder)
         else:
-            worked = Worker(study, task, run, tracker.run_id, folder, config.seed, worker, alive)
+            worked = Worker(study, task, run, tracker.run_id, folder, config.seed, alive)
             worked.work(config.trials, deadline)
     except BaseException:
         storage.patient = False

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-import optuna
+from collections.abc import Sequence
+from typing import Any
 
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from derm_ml.search.study import index_of
 from derm_ml.seeding import derive_seed
 
 
-def sampler(seed: int, trial: int, worker: str) -> optuna.samplers.BaseSampler:
-    """TPE, multivariate and aware of trials that are running (its defaults).
+class SeededSampler(BaseSampler):
+    """TPE (multivariate, aware of running trials: its defaults), made anew for every trial from the trial's number.
 
-    Made anew for every trial, so that a search that was stopped proposes what an uninterrupted one would.
-
-    Args:
-        trial: how many trials have been started. worker: "" for the only one; workers at the same point differ.
+    So a search that was stopped proposes what an uninterrupted one would, and workers on different machines that
+    start at the same moment do not propose the same.
     """
-    return optuna.samplers.TPESampler(seed=derive_seed(seed, "sampler", trial, worker) % 2**32)
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._own = TPESampler(seed=0)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Optuna calls this first."""
+        self._own = TPESampler(seed=derive_seed(self._seed, "sampler", index_of(trial)) % 2**32)
+        self._own.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """TPE's."""
+        return self._own.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """TPE's."""
+        return self._own.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """TPE's."""
+        return self._own.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """TPE's."""
+        self._own.after_trial(study, trial, state, values)
 
 
 def pruner() -> optuna.pruners.BasePruner:

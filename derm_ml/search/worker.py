@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 
 from derm_ml.errors import UserError
 from derm_ml.progress import Progress, note_line, progress
-from derm_ml.search.samplers import pruner, sampler
+from derm_ml.search.samplers import SeededSampler, pruner
 from derm_ml.search.space import Params, Range, suggest
 from derm_ml.search.storage import NothingWaits
 from derm_ml.search.study import ERROR, INTERRUPTED, Goal, Study, index_of, is_again, reason_of
@@ -66,7 +66,6 @@ class Worker:
     Args:
         run: the MLflow run of the search, which the trials are nested in. run_id: this process's own run.
         folder: the search's own, for checkpoints on this machine.
-        name: of this worker among those of the machine, "" for the only one.
         alive: raises when this worker should stop (its parent process has gone).
     """
 
@@ -76,7 +75,6 @@ class Worker:
     run_id: str
     folder: Path
     seed: int
-    name: str = ""
     alive: Callable[[], None] = lambda: None
     _trial: int | None = field(default=None, init=False)
     _stopped_by: BaseException | None = field(default=None, init=False)
@@ -90,7 +88,7 @@ class Worker:
             KeyboardInterrupt and whatever stops a trial but its own parameters: the trial is handed out again.
         """
         study = self.study.optuna
-        study.pruner = pruner()
+        study.sampler, study.pruner = SeededSampler(self.seed), pruner()
         shown = self.study.counts().spent
         with progress("Search", budget - shown, "trials") as bar:
             while True:
@@ -105,7 +103,6 @@ class Worker:
                     optuna.storages.fail_stale_trials(study)
                 else:
                     self.study.hand_out(budget)
-                    study.sampler = sampler(self.seed, counts.spent + counts.running, self.name)
                 if over or not self._one(bar):
                     time.sleep(POLL)
 
@@ -149,6 +146,8 @@ class Worker:
                 began = time.monotonic()
                 metrics = self._train(trial, params, child, self.folder / trial_name(index), again=again)
                 values = tuple(float(metrics[goal.metric]) for goal in self.task.goals)
+                if not all(map(math.isfinite, values)):
+                    raise NonFiniteLoss(f"the goal is not finite: {values}")
                 trial.set_user_attr("metrics", {key: value for key, value in metrics.items() if math.isfinite(value)})
                 if self._is_best(values[0]):
                     self.task.keep(child, self.folder / trial_name(index))

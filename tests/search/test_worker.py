@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 
 from derm_ml.search.record import save_record, share_saved, trials_table
 from derm_ml.search.run import search, told
+from derm_ml.search.samplers import SeededSampler
 from derm_ml.search.space import Range
 from derm_ml.search.storage import open_storage, studies_uri
 from derm_ml.search.study import Goal, index_of, open_study
@@ -15,6 +16,7 @@ from derm_ml.search.worker import KEPT, Worker
 from derm_ml.tracking.base import RecordingTracker
 from derm_ml.training.trainer import NonFiniteLoss
 
+pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")  # ask and tell, here only
 AUROC = (Goal("probe/auroc", "maximize"),)
 
 
@@ -173,6 +175,28 @@ def test_a_trial_that_is_stopped_is_run_again_in_its_run_from_its_checkpoint(uri
     assert set(tracker.endings.values()) == {"FINISHED"}
     assert len(tracker.runs) == 6
     assert len({index_of(trial) for trial in study.trials()}) == 6
+
+
+def test_a_value_that_is_not_finite_is_a_failed_trial(uri, tmp_path):
+    class Odd(Quick):
+        def train(self, *words):
+            return {**super().train(*words), "probe/auroc": float("nan")}
+
+    task, tracker = Odd(), Tracker()
+    worker(uri, task, tracker, tmp_path).work(2, float("inf"))
+    assert opened(uri, task).counts().failed == 2
+    assert tracker.endings["trial-0001"].startswith("NonFiniteLoss: the goal is not finite")
+
+
+def test_workers_that_start_together_do_not_propose_the_same(uri, tmp_path):
+    study = opened(uri, Quick())
+    study.optuna.sampler = SeededSampler(0)
+    found = []
+    for _ in range(3):
+        study.hand_out(3)
+        found.append(study.optuna.ask().suggest_float("beta", 0.01, 100, log=True))
+        study.optuna.sampler = SeededSampler(0)  # as another machine's
+    assert len(set(found)) == 3
 
 
 def test_a_trial_taken_over_by_another_worker_is_left_to_it(uri, tmp_path, capsys):
