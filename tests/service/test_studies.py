@@ -48,7 +48,22 @@ def test_the_role_sees_its_own_schema_alone(studies):
             connection.rollback()
 
 
-def start(**given):
+@pytest.fixture
+def start():
+    """Starts workers, of which none outlives the test: they would wait for the database for ever."""
+    started = []
+
+    def one(**given):
+        started.append(launched(**given))
+        return started[-1]
+
+    yield one
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def launched(**given):
     words = [f"--{key.replace('_', '-')}={value}" for key, value in {**TRIAL, **given}.items()]
     command = [sys.executable, "-m", "derm_ml", "pretrain", *words, "--debug"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -60,7 +75,7 @@ def shared_trials():
         return storage.get_all_trials(found[0]._study_id) if found else []
 
 
-def test_two_workers_wait_out_a_database_that_is_away_and_a_backup_holds_the_study(studies, tmp_path):
+def test_two_workers_wait_out_a_database_that_is_away_and_a_backup_holds_the_study(studies, start, tmp_path):
     first, second = start(trials=8), start(trials=8)
     deadline = time.monotonic() + 200
     while sum(trial.state.is_finished() for trial in shared_trials()) < 2:
