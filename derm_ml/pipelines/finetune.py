@@ -122,7 +122,7 @@ def train(
     watch: Watch = lambda epoch, metrics: None,
     resume: str = "",
 ) -> dict[str, float]:
-    """Train one arm of a factory that has its features already; every epoch is logged and its checkpoint written.
+    """Train one arm of a factory that has its features already; every epoch is logged, and checkpoints are written.
 
     Args:
         watch: is told every epoch's metrics when they are logged and safe; what it raises ends the training.
@@ -144,6 +144,8 @@ def train(
     metrics: dict[str, float] = {}
     for epoch, metrics in epochs_of(training, config.epochs):
         tracker.log_metrics(metrics, step=epoch)
-        save_checkpoint(checkpoint, training.trainer, identity)
+        if config.mode == "full" or epoch % 10 == 0 or epoch == config.epochs:  # a frozen head's epochs are short
+            tracker.flush()  # a checkpoint ahead of what is logged would leave a hole in the curves after a kill
+            save_checkpoint(checkpoint, training.trainer, identity)
         watch(epoch, metrics)
     return metrics or training.evaluate()  # resumed after its last epoch

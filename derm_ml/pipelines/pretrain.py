@@ -122,6 +122,7 @@ def train(
                     publish(take_snapshot(vae, setting, trainer.epoch))
                 metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
             tracker.log_metrics(metrics, step=trainer.epoch)
+            tracker.flush()  # a checkpoint ahead of what is logged would leave a hole in the curves after a kill
             save_checkpoint(checkpoint, trainer, identity)
             watch(trainer.epoch, metrics)
     if not metrics:  # resumed after its last epoch

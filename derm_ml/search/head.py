@@ -58,4 +58,7 @@ def same_budget(study: Study) -> str:
     if len(set(spent.values())) == 1:
         return f"protocol tuned, the same budget for every arm so far, in trials: {listed}"
     most = max(spent.values())
-    return f"protocol tuned, NOT the same budget for every arm, in trials: {listed}; go on with trials={most}"
+    behind = ", ".join(encoder for encoder, count in sorted(spent.items()) if count < most)
+    return (
+        f"protocol tuned, NOT the same budget for every arm, in trials: {listed}; trials={most} for {behind} mends it"
+    )

@@ -13,6 +13,7 @@ from derm_ml.models.pretrained import load_vae
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.pretrain import Trained, Watch, train
 from derm_ml.pipelines.setup import Setting
+from derm_ml.progress import note_line
 from derm_ml.search.space import Params, Range, parse_space
 from derm_ml.search.study import Goal
 from derm_ml.tracking.base import Tracker
@@ -37,9 +38,12 @@ class PretrainTask:
 
     def __init__(self, config: PretrainConfig, setting: Setting) -> None:
         self.config, self.setting = replace(config, trials=0, hours=0, study="", workers=1), setting
-        self.epochs = config.epochs
         self.goals: tuple[Goal, ...] = GOALS[chosen_goal(config, setting)]
         self.space: Mapping[str, Range] = parse_space(config)
+        self.epochs = config.epochs
+        if "beta" in self.space and config.kl_warmup >= config.epochs:
+            reason = f"kl_warmup={config.kl_warmup} is not shorter than epochs={config.epochs}"
+            note_line(f"{reason}: no trial's beta reaches its value")
         self._last: tuple[PretrainConfig, Trained] | None = None
 
     def train(self, params: Params, run: Tracker, folder: Path, watch: Watch, again: bool) -> Mapping[str, float]:

@@ -14,6 +14,7 @@ from optuna.exceptions import StorageInternalError
 from derm_ml.config import SearchConfig
 from derm_ml.errors import UserError
 from derm_ml.pipelines.setup import Setting
+from derm_ml.progress import note_line
 from derm_ml.search.local import start_workers
 from derm_ml.search.record import save_record, share_saved, trials_table
 from derm_ml.search.storage import exclusively, open_storage, studies_uri
@@ -72,6 +73,10 @@ def search(
             study.optuna.set_user_attr("run", tracker.run_id)
     run = tracker if owner in (None, tracker.run_id) else tracker.join(owner)
     run.set_tags({"search.study": study.name, "search.goals": ",".join(goal.name for goal in task.goals)})
+    spent = study.counts().spent
+    note_line(
+        f"study {study.name}: " + (f"goes on, {spent} of {config.trials} trials are spent" if spent else "begins")
+    )
     folder = runs / run.run_id
     deadline = study.deadline(config.hours)
     try:
@@ -108,7 +113,8 @@ def _conclude(study: Study, task: Task, run: Tracker) -> Found:
             if best:
                 encoder = _register(study, task, run)
                 tags = {f"best.{name}": f"{value:.6g}" for name, value in best[0].params.items()}
-                run.set_tags(tags | {"best.trial": str(index_of(best[0])), "best.encoder": encoder})
+                own = {"best.trial": str(index_of(best[0]))} | ({"best.encoder": encoder} if encoder else {})
+                run.set_tags(tags | own)
             run.flush()
             study.optuna.set_user_attr("concluded", counts.spent)
     if not best:
@@ -124,8 +130,6 @@ def _register(study: Study, task: Task, run: Tracker) -> str:
         return str(study.optuna.user_attrs["encoder"])
     with TemporaryDirectory() as folder, run.child(trial_name(index_of(best)), resume=True) as child:
         uri = task.register(dict(best.params), best.user_attrs["metrics"], child, Path(folder))
-        if uri:
-            child.set_tags({"search.best": "true"})
     study.optuna.set_user_attr("encoder", uri)
     study.optuna.set_user_attr("registered", best.number)
     return uri
@@ -135,12 +139,18 @@ def told(found: Found, trials: int) -> str:
     """What the command line says at the end."""
     counts = found.counts
     ended = f"{counts.complete} complete, {counts.pruned} pruned ({found.saved:.0%} of the epochs saved)"
-    text = f"search {found.study.name}: {counts.spent} of {trials} trials, {ended}, {counts.failed} failed"
+    spent = f"{counts.spent} of {trials} trials"
+    if counts.spent > trials:
+        spent = f"{counts.spent} trials, more than the {trials} asked for"
+    elif counts.spent < trials:
+        spent += " (its hours are over)"
+    text = f"search {found.study.name}: {spent}, {ended}, {counts.failed} failed"
     if not found.best:
         raise UserError(f"{text}: no trial came to its end; their runs say why. Try a smaller learning rate or space")
     values = ", ".join(f"{name} {value:.4g}" for name, value in found.best.items())
     if found.front:
-        text += f"\nPareto front: trials {', '.join(map(str, sorted(found.front)))}; the best is that of the first goal"
+        listed = ", ".join(f"trial {number}" for number in sorted(found.front))
+        text += f"\nPareto front: {listed}; the best is that of the first goal"
     return f"{text}\nbest: trial {found.trial}: {values}" + (
         f"; registered as {found.encoder}" if found.encoder else ""
     )

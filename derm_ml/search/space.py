@@ -52,7 +52,7 @@ def parse_space(config: SearchConfig) -> dict[str, Range]:
     text: str = getattr(config, "space")  # noqa: B009 (both entry points that search have it, each its own default)
     known, found = RANGES[type(config)], dict[str, Range]()
     for item in filter(None, (part.strip() for part in text.split(","))):
-        name, given, bounds = item.partition("=")
+        name, given, bounds = (each.strip() for each in item.partition("="))
         if name not in known:
             raise UserError(f"space={text}: {name!r} cannot be searched: choose of {', '.join(known)}")
         if name in found:

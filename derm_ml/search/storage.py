@@ -161,9 +161,13 @@ def studies_uri(folder: Path) -> str:
     uri = os.environ.get("DERM_ML_STUDIES") or f"sqlite:///{(folder / 'studies.db').absolute()}"
     kind, _, rest = uri.partition("://")
     if kind in ("postgresql", "postgres", "postgresql+psycopg"):
-        return f"postgresql+psycopg://{rest}"
-    if kind != "sqlite":
-        raise UserError(f"DERM_ML_STUDIES={kind}://...: write postgresql://USER@HOST:PORT/NAME or sqlite:///FILE")
+        uri = f"postgresql+psycopg://{rest}"
+    try:
+        known = sqlalchemy.make_url(uri).get_backend_name() in ("sqlite", "postgresql")
+    except (ValueError, SQLAlchemyError):
+        known = False
+    if not known:
+        raise UserError("DERM_ML_STUDIES is no address: write postgresql://USER@HOST:PORT/NAME or sqlite:///FILE")
     return uri
 
 
@@ -176,13 +180,19 @@ def open_storage(uri: str) -> PatientStorage:
     shown = sqlalchemy.make_url(uri).render_as_string(hide_password=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # what became of a trial the worker says, in one line
     if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(uri.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written ({error.strerror}): set DERM_ML_RUNS to a folder") from error
     else:
         os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
-    heartbeat = int(os.environ.get("DERM_ML_HEARTBEAT") or "15")
+    heartbeat = os.environ.get("DERM_ML_HEARTBEAT") or "15"
+    if not heartbeat.isdecimal() or int(heartbeat) < 1:
+        raise UserError(f"DERM_ML_HEARTBEAT={heartbeat} does not fit: whole seconds, at least 1")
     try:
         with _locked(uri):
-            return PatientStorage(uri, heartbeat)
+            return PatientStorage(uri, int(heartbeat))
     except (SQLAlchemyError, StorageInternalError) as error:
         cure = "start it, or set DERM_ML_STUDIES and PGPASSWORD"
         raise UserError(f"the studies' database {shown} cannot be used ({_reason(error)}): {cure}") from error

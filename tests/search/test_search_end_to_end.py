@@ -143,7 +143,7 @@ def test_both_arms_are_tuned_with_the_same_budget(environment, tmp_path):
     said = output_of(environment, tmp_path, *command("finetune", **given, encoder="random", trials="4"))
     assert "trials an arm: random 4" in said
     said = output_of(environment, tmp_path, *command("finetune", **given, encoder="pixels", trials="3"))
-    assert "NOT the same budget for every arm, in trials: pixels 3, random 4; go on with trials=4" in said
+    assert "NOT the same budget for every arm, in trials: pixels 3, random 4; trials=4 for pixels mends it" in said
     said = output_of(environment, tmp_path, *command("finetune", **given, encoder="pixels", trials="4"))
     assert "the same budget for every arm so far, in trials: pixels 4, random 4" in said
     client = connect()

@@ -57,9 +57,18 @@ def test_a_database_that_cannot_be_used_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="cannot be used .*start it, or set") as error:
         open_storage(studies_uri(tmp_path))
     assert "secret" not in str(error.value)
-    monkeypatch.setenv("DERM_ML_STUDIES", "mysql://x")
-    with pytest.raises(UserError, match="write postgresql://"):
-        studies_uri(tmp_path)
+    for wrong in ("mysql://x", "nonsense", "postgresql://me@127.0.0.1:port/x"):
+        monkeypatch.setenv("DERM_ML_STUDIES", wrong)
+        with pytest.raises(UserError, match="write postgresql://"):
+            studies_uri(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written .*set DERM_ML_RUNS"):
+        open_storage(f"sqlite:///{tmp_path}/file/studies.db")
+    for wrong in ("abc", "0", "-1"):
+        monkeypatch.setenv("DERM_ML_HEARTBEAT", wrong)
+        with pytest.raises(UserError, match="whole seconds"):
+            open_storage(f"sqlite:///{tmp_path}/x.db")
+    monkeypatch.setenv("DERM_ML_HEARTBEAT", "1")
     (tmp_path / "studies.db").write_text("no database at all, but quite a long text about something else")
     with pytest.raises(UserError, match="cannot be used .*not a database"):
         open_storage(f"sqlite:///{tmp_path}/studies.db")
