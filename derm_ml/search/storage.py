@@ -218,7 +218,10 @@ def _locked(uri: str) -> Iterator[None]:
             yield
         return
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
-    # the lock is the connection's: it goes with it, however that ends
-    with engine.connect() as connection:
+    connection = engine.connect()
+    try:
         connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
         yield
+    finally:  # the lock is the connection's: it goes with it, also when the database has gone
+        with suppress(SQLAlchemyError):
+            connection.close()

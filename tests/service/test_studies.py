@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from derm_ml.cli import main
-from derm_ml.search.storage import open_storage, studies_uri
+from derm_ml.search.storage import exclusively, open_storage, studies_uri
 from derm_ml.tracking.mlflow import connect
 
 pytestmark = pytest.mark.service
@@ -46,6 +46,15 @@ def test_the_role_sees_its_own_schema_alone(studies):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
             connection.rollback()
+
+
+def test_the_lock_goes_with_a_database_that_goes_while_it_is_held(studies):
+    with contextlib.closing(open_storage(studies_uri("."))) as storage:
+        with exclusively(storage):
+            studies._postgres("pg_ctl", "-D", str(studies.folder / "postgres"), "-m", "immediate", "-w", "stop")
+        studies._start_database()
+        with exclusively(storage):
+            assert storage.get_all_studies() == []
 
 
 @pytest.fixture
