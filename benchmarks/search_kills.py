@@ -1,4 +1,4 @@
-"""A search whose workers are killed (SIGKILL) in mid-trial, ten times; then what became of every trial.
+"""A search whose workers are killed (SIGKILL) until ten trials were cut off in the middle; what became of every one.
 
     .venv/bin/python benchmarks/search_kills.py [--data DATA]
 
@@ -20,13 +20,14 @@ from contextlib import closing
 from pathlib import Path
 
 from derm_ml.search.storage import open_storage
+from derm_ml.search.study import reason_of
 from derm_ml.tracking.mlflow import connect
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="synthetic:n=200,size=40")
-    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--kills", type=int, default=10)
     arguments = parser.parse_args()
     draw = random.Random(0)
@@ -42,7 +43,7 @@ def main() -> None:
             return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
         workers, killed = [start(), start()], 0
-        while killed < arguments.kills:
+        while interrupted(folder) < arguments.kills:
             seen = checkpoints(folder)
             deadline = time.monotonic() + 120
             while not checkpoints(folder) - seen:
@@ -56,7 +57,18 @@ def main() -> None:
             killed += 1
             workers[number] = start()
         codes = [worker.wait() for worker in workers]
+        print(f"{killed} workers killed")
         report(folder, arguments.trials, codes)
+
+
+def interrupted(folder: str) -> int:
+    """Trials that have been noticed to be killed: a worker between two trials has none."""
+    if not Path(folder, "studies.db").is_file():
+        return 0
+    with closing(open_storage(f"sqlite:///{folder}/studies.db")) as storage:
+        found = storage.get_all_studies()
+        trials = storage.get_all_trials(found[0]._study_id) if found else []
+    return sum(trial.state.name == "FAIL" for trial in trials)
 
 
 def checkpoints(folder: str) -> set[tuple[Path, int]]:
@@ -79,6 +91,7 @@ def report(folder: str, trials: int, codes: list[int]) -> None:
     runs = [run for run in client.search_runs(ids) if run.info.run_name.startswith("trial-")]
     ended = Counter(trial.user_attrs["index"] for trial in study if trial.state.name in ("COMPLETE", "PRUNED"))
     states = Counter(trial.state.name.lower() for trial in study)
+    given_up = [reason_of(trial) for trial in study if reason_of(trial)]
     again = Counter(trial.user_attrs["index"] for trial in study if trial.state.name == "FAIL")
     torn = 0
     for run in runs:
@@ -87,6 +100,7 @@ def report(folder: str, trials: int, codes: list[int]) -> None:
     print(f"last workers' exit codes {codes}")
     print(f"study: {dict(states)}; trials run again: {sum(again.values())} times, of {len(again)} trials")
     print(f"ended exactly once: {sum(count == 1 for count in ended.values())} of {trials}")
+    print(f"given up: {len(given_up)} {given_up}")
     print(f"nested runs: {len(runs)}, by status {dict(Counter(run.info.status for run in runs))}")
     print(f"runs with an epoch missing or twice: {torn}")
 
