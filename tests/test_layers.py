@@ -38,6 +38,9 @@ def violations(module: str, text: str) -> list[str]:
         if name.split(".")[0] == "mlflow":
             if own not in ("tracking", "service") or layer(module) == 0:
                 wrong.append(f"{module} imports {name}")
+        elif name.split(".")[0] == "optuna":
+            if own != "search":
+                wrong.append(f"{module} imports {name}")
         elif name.startswith("derm_ml."):
             target = name.split(".")[1]
             sibling = layer(module) == layer(name) == 1 and own != target
@@ -62,6 +65,9 @@ def test_the_rule_can_fail():
     assert violations("derm_ml.pipelines.x", "from mlflow import MlflowClient")
     assert violations("derm_ml.pipelines.x", "from derm_ml.tracking import mlflow")
     assert violations("derm_ml.tracking.base", "import mlflow.pytorch")
+    assert violations("derm_ml.pipelines.x", "import optuna")
+    assert violations("derm_ml.search.x", "import mlflow")
+    assert not violations("derm_ml.search.x", "from optuna.trial import FrozenTrial")
     assert violations("derm_ml.training.x", "from derm_ml import cli")
     assert violations("derm_ml.data.x", "from ..models import vae")
     assert violations("derm_ml.report.x", "from derm_ml.pipelines import compare")
