@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,41 +23,105 @@ class VaeSnapshot:
     steps: tuple[float, ...]  # the values they take, in prior standard deviations
 
 
+class Place(NamedTuple):
+    """Where in the design of a comparison a run stands, but for its arm, split and seed."""
+
+    protocol: str  # identical, tuned
+    mode: str  # frozen, full
+    fraction: float  # of the labelled training groups, in (0, 1]
+
+    @property
+    def text(self) -> str:
+        """`tuned, full, 10 % of the labels`."""
+        return f"{self.protocol}, {self.mode}, {100 * self.fraction:g} % of the labels"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArmRun:
-    """One arm at one seed: the history of every metric, one value an epoch, and its test figures."""
+    """One arm at one seed on one split: every metric's history, and what it said of every image afterwards."""
 
-    arm: str  # vae, imagenet, random, pixels, majority
+    arm: str  # vae, imagenet, random, pixels, majority; champion: the registry's, for promotion alone
+    split: int  # the split's seed
     seed: int
+    place: Place
+    lr: float
+    weight_decay: float
     history: Mapping[str, np.ndarray]  # "train/loss", "val/loss", "gap/loss", "train/accuracy", ... each [epochs]
-    test: Mapping[str, float]  # "test/loss", "test/accuracy", "test/auroc", ...
-    test_probabilities: np.ndarray  # [images, classes]
+    val_probabilities: np.ndarray  # [validation images, classes], after the last epoch
+    test_probabilities: np.ndarray  # [test images, classes]
+    external_probabilities: np.ndarray | None = None  # [external images, classes]
+    feed: str = ""  # SHA-256 over the head's first logits and the batches it was fed: equal under `identical`
+    origin: str = ""  # where the encoder came from
+    seconds: float = 0.0  # of wall time: its training, its tuning included
+    edge: bool = False  # the tuned choice lies at the edge of what was tried
+
+    def last(self, metric: str) -> float:
+        """A metric after the last epoch."""
+        return float(self.history[metric][-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitFacts:
+    """One split's images, row for row as in the runs' probabilities."""
+
+    seed: int
+    identity: str  # hex SHA-256 of the split table
+    counts: Mapping[str, int]  # images a split: train, val, test
+    train_groups: np.ndarray  # the groups in training, each once
+    val_labels: np.ndarray
+    val_groups: np.ndarray
+    test_labels: np.ndarray
+    test_groups: np.ndarray
+    test_ids: np.ndarray  # image ids
+    encoder: str = ""  # where the vae arm's encoder came from
+
+
+@dataclass(frozen=True, kw_only=True)
+class External:
+    """Another collection that the trained heads were scored on."""
+
+    location: str
+    fingerprint: str
+    labels: np.ndarray
+    groups: np.ndarray
+    left_out: Mapping[str, int]  # why, and how many images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Every arm x seed of one comparison. Test labels and groups are those of `test_probabilities`' rows."""
+    """Every run of one comparison."""
 
     data: str
+    kind: str
     fingerprint: str
     backbone: str
     image_size: int
-    mode: str  # frozen, full
     features: str  # last, stages
-    protocol: str  # identical
     epochs: int
+    gap_margin: float
     classes: tuple[str, ...]
-    counts: Mapping[str, int]  # images a split
-    test_labels: np.ndarray  # [images] int
-    test_groups: np.ndarray  # [images] group names
+    splits: tuple[SplitFacts, ...]
     runs: tuple[ArmRun, ...]
-    encoder: str  # where the vae arm's encoder came from
+    external: External | None = None
+    champion: str = ""  # the registry's champion, where it was run beside the vae arm
+    seconds: float = 0.0  # of wall time, all in all
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The arms in the order they were run."""
-        return tuple(dict.fromkeys(run.arm for run in self.runs))
+        """The arms in the order they were run; the registry's champion is not one of them."""
+        return tuple(dict.fromkeys(run.arm for run in self.runs if run.arm != "champion"))
 
-    def of(self, arm: str) -> tuple[ArmRun, ...]:
-        """The runs of one arm, a seed each."""
-        return tuple(run for run in self.runs if run.arm == arm)
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The places in the order they were run: the verdict is spoken on the first."""
+        return tuple(dict.fromkeys(run.place for run in self.runs))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, ascending."""
+        return tuple(sorted({run.seed for run in self.runs}))
+
+    def of(self, arm: str, place: Place, split: int | None = None) -> tuple[ArmRun, ...]:
+        """The runs of one arm at a place, of all splits or of one, in the order of split and seed."""
+        found = [run for run in self.runs if run.arm == arm and run.place == place and split in (None, run.split)]
+        return tuple(sorted(found, key=lambda run: (run.split, run.seed)))

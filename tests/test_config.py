@@ -19,6 +19,12 @@ from derm_ml.errors import UserError
         (CompareConfig, {"arms": "vae,resnet"}, "'resnet'"),
         (CompareConfig, {"arms": " , "}, "empty"),
         (CompareConfig, {"features": "latent"}, "VAE only"),
+        (CompareConfig, {"label_fractions": "0.1,some"}, "not a list of numbers"),
+        (CompareConfig, {"label_fractions": "0.1,2"}, "label_fractions=2.0"),
+        (CompareConfig, {"protocols": "identical,best"}, "'best'"),
+        (CompareConfig, {"modes": "half"}, "frozen, full"),
+        (CompareConfig, {"splits": 3, "encoder": "models:/derm-encoder/1"}, "encoder=auto"),
+        (CompareConfig, {"external_classes": "x.csv"}, "belongs to external"),
     ],
 )
 def test_a_bad_value_is_named(kind, values, words):
@@ -30,6 +36,10 @@ def test_a_bad_value_is_named(kind, values, words):
 
 def test_arms_are_taken_once_in_order():
     assert CompareConfig(arms="pixels, vae,pixels").arm_names == ("pixels", "vae")
+
+
+def test_fractions_are_taken_once_the_largest_first():
+    assert CompareConfig(label_fractions="0.01, 1,0.1,1").fractions == (1.0, 0.1, 0.01)
 
 
 def test_resolved_keys_are_dotted():

@@ -74,17 +74,16 @@ def _finetune(config: FinetuneConfig, tracker: MlflowTracker) -> None:
 
 def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
     from derm_ml.pipelines import compare
-    from derm_ml.report.comparison import verdict_table
-    from derm_ml.report.html import write_report
-    from derm_ml.tracking.registry import find_encoder
-
-    def find(backbone: str, size: int, fingerprint: str, split_id: str) -> str:
-        return find_encoder(tracker.client, backbone, size, fingerprint, split_id)
+    from derm_ml.report.html import told, write_report
+    from derm_ml.tracking.encoders import RegisteredEncoders
 
     with tempfile.TemporaryDirectory() as folder:
-        comparison = compare.run(config, tracker, resolver(tracker, Path(folder)), find)
-    report = write_report(comparison, Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id)
+        encoders = RegisteredEncoders(tracker.client, Path(folder))
+        comparison = compare.run(config, tracker, encoders, run_folder(tracker.run_id))
+    report, answer, table = write_report(
+        comparison, Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id
+    )
     for path in sorted(report.parent.iterdir()):
         tracker.log_file(path, "report")
-    print(verdict_table(comparison))
+    print(told(answer, table))
     print(f"report: {report.absolute()}")

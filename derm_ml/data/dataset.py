@@ -56,8 +56,8 @@ class ImageDataset:
         return {split: int((self.table["split"] == split).sum()) for split in ("train", "val", "test")}
 
 
-def prepare(spec: str, image_size: int, split_seed: int) -> ImageDataset:
-    """Open, check, decode (or find decoded), split.
+def prepare(spec: str, image_size: int, split_seed: int | None) -> ImageDataset:
+    """Open, check, decode (or find decoded), split; without a split seed all images are test images.
 
     Raises:
         UserError: the data cannot be used; the message says what and what to do.
@@ -75,14 +75,14 @@ def prepare(spec: str, image_size: int, split_seed: int) -> ImageDataset:
 
 
 def _assemble(
-    source: Source, table: pd.DataFrame, cache: Cache, report: DataReport, size: int, split_seed: int
+    source: Source, table: pd.DataFrame, cache: Cache, report: DataReport, size: int, split_seed: int | None
 ) -> ImageDataset:
     rows = {content: row for row, content in enumerate(table["content"])}
     pairs = [(rows[a], rows[b]) for a, b in cache.near if a in rows and b in rows]
     report.near_duplicates = [(table["image_id"][i], table["image_id"][j]) for i, j in pairs]
     joined = pd.Series(join_groups(table["group"], pairs))
     table["group"] = table["content"].groupby(joined).transform("min").str[:16]
-    table["split"] = split_by_group(table, split_seed)
+    table["split"] = "test" if split_seed is None else split_by_group(table, split_seed)
     classes = tuple(sorted(set(table["label"]) - {""}))
     table["code"] = table["label"].map({name: code for code, name in enumerate(classes)}).fillna(-1).astype(np.int64)
     lines = "\n".join(f"{r.content} {r.label} {r.group}" for r in table.itertuples())

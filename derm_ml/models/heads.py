@@ -40,9 +40,13 @@ class LinearHead(nn.Module):
         scale = torch.where(spread > 1e-6, 1.0 / spread.clamp_min(1e-6), torch.zeros_like(spread))
         self.scale.copy_(scale / features.shape[1] ** 0.5)
 
+    def standardise(self, features: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+        """What the linear layer takes."""
+        return (features - self.mean) * self.scale
+
     def forward(self, features: Float[Tensor, "b d"]) -> Float[Tensor, "b k"]:
         """Logits."""
-        return self.linear((features - self.mean) * self.scale)  # type: ignore[no-any-return]
+        return self.linear(self.standardise(features))  # type: ignore[no-any-return]
 
 
 class FeatureExtractor(nn.Module):

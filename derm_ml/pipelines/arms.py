@@ -24,6 +24,7 @@ class EncoderFiles(NamedTuple):
     vae: Path | None = None
 
 
+PRETRAINED = ("vae", "champion")  # arms whose weights come from a registry or a file
 Resolve = Callable[[str], EncoderFiles]
 
 
@@ -41,9 +42,9 @@ def build_arm(
         UserError: the weights cannot be had, do not fit, or the encoder saw images it must not have seen.
     """
     name = choose_backbone(config.backbone, setting.device)
-    if arm == "vae" and files is not None and config.backbone == "auto":
+    if arm in PRETRAINED and files is not None and config.backbone == "auto":
         name = files.facts.get("backbone", name)
-    if config.features == "latent" and (arm != "vae" or files is None or files.vae is None):
+    if config.features == "latent" and (arm not in PRETRAINED or files is None or files.vae is None):
         where = files.uri if files else f"encoder={arm}"
         raise UserError(f"{where} has no latents: features=latent needs a VAE from the registry; choose stages or last")
     encoder = build_encoder(name, config.image_size, derive_seed(seed, "encoder"))

@@ -1,95 +1,173 @@
-"""Compare: every arm at every seed under one protocol, then the test images, once."""
+"""Compare: arms x seeds x splits x label fractions x protocols x modes, then the test images, once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 
-from derm_ml.config import CompareConfig, resolved
+from derm_ml.config import CompareConfig, HeadConfig, resolved
 from derm_ml.metrics import classification_metrics
-from derm_ml.models.backbones import choose_backbone
-from derm_ml.pipelines.arms import Resolve
-from derm_ml.pipelines.finetune import ArmFactory, ArmTraining, epochs_of
-from derm_ml.pipelines.setup import Setting, prepare_setting
+from derm_ml.pipelines.cells import Cells
+from derm_ml.pipelines.design import Cell, Encoders, Split, plan_runs, prepare_splits
+from derm_ml.pipelines.external import open_external
+from derm_ml.pipelines.finetune import ArmFactory, epochs_of
+from derm_ml.pipelines.protocols import Recipe, check_fed_alike, recipe_of, shared_recipe
+from derm_ml.pipelines.setup import Setting
 from derm_ml.progress import progress
-from derm_ml.results import ArmRun, Comparison
+from derm_ml.results import ArmRun, Comparison, External, Place, SplitFacts
 from derm_ml.tracking.base import Tracker
 
-# backbone, image size, data fingerprint, split -> the reference of the best registered encoder
-Find = Callable[[str, int, str, str], str]
 
+def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Path) -> Comparison:
+    """Make every run as a nested one, then hand over all figures; finished runs are kept in `folder` for a resume.
 
-def run(config: CompareConfig, tracker: Tracker, resolve: Resolve, find: Find) -> Comparison:
-    """Train every arm x seed as a nested run, read the test images at the end, return all figures.
+    Test images choose nothing: recipes are chosen on validation, and what the test says is logged when all is trained.
 
     Raises:
         UserError: bad data, parameters or encoder.
     """
-    setting = prepare_setting(config, tracker)
-    dataset = setting.dataset
-    backbone = choose_backbone(config.backbone, setting.device)
-    files = None
-    if "vae" in config.arm_names:
-        reference = config.encoder
-        if reference == "auto":
-            reference = find(backbone, config.image_size, dataset.fingerprint, dataset.split_id)
-        files = resolve(reference)
+    start = time.monotonic()
+    backbone, splits = prepare_splits(config, tracker, encoders)
+    first = splits[0].setting.dataset
+    external, left_out = open_external(config, splits[0].setting) if config.external else (None, {})
+    identity = {"data": first.fingerprint, "splits": [each.setting.dataset.split_id for each in splits]}
+    identity |= {"encoders": [each.files.uri if each.files else "" for each in splits]}
+    machine = ("data", "device", "experiment", "resume", "encoder", "external")
+    identity |= {item.name: getattr(config, item.name) for item in fields(config) if item.name not in machine}
+    identity |= {"external": external.dataset.fingerprint if external else ""}
+    cells = Cells(folder / "cells", identity, resume=bool(config.resume))
     tracker.log_params(resolved(config, "compare") | {"compare.backbone": backbone})
-    factory = ArmFactory(config, setting, files)
-    seeds = range(config.seed, config.seed + config.seeds)
-    trained: list[tuple[str, int, dict[str, np.ndarray], ArmTraining, Tracker]] = []
-    with progress("Comparing", len(config.arm_names) * config.seeds * config.epochs, "epochs") as bar:
-        for arm in config.arm_names:
-            for seed in seeds:
-                tags = {"arm": arm, "seed": str(seed), "protocol": config.protocol, "mode": config.mode}
-                with tracker.child(f"{arm}-seed{seed}", tags) as child:
-                    training = factory.make(arm, seed)
-                    child.log_params(resolved(config, "compare") | {"compare.arm": arm, "compare.run_seed": seed})
-                    child.set_tags({"encoder": training.origin})
-                    history: dict[str, list[float]] = {}
-                    for epoch, metrics in epochs_of(training, config.epochs):
-                        child.log_metrics(metrics, step=epoch)
-                        bar.advance()
-                        for name, value in metrics.items():
-                            history.setdefault(name, []).append(value)
-                    arrays = {name: np.array(values) for name, values in history.items()}
-                    trained.append((arm, seed, arrays, training, child))
-    return _with_test(config, setting, backbone, trained, factory, files.uri if files else "")
-
-
-def _with_test(
-    config: CompareConfig,
-    setting: Setting,
-    backbone: str,
-    trained: list[tuple[str, int, dict[str, np.ndarray], ArmTraining, Tracker]],
-    factory: ArmFactory,
-    encoder: str,
-) -> Comparison:
-    """The one place where test images are read: every arm is trained by now and nothing is chosen afterwards."""
-    dataset = setting.dataset
-    rows = factory.test_rows()
-    labels = dataset.codes(rows)
-    runs = []
-    for arm, seed, history, training, child in trained:
-        predicted = training.predict_test()
-        test = {f"test/{k}": v for k, v in classification_metrics(predicted, labels, dataset.classes).items()}
-        child.log_metrics(test, step=config.epochs)
-        child.flush()
-        runs.append(ArmRun(arm=arm, seed=seed, history=history, test=test, test_probabilities=predicted))
+    head = HeadConfig(**{item.name: getattr(config, item.name) for item in fields(HeadConfig)})
+    labelled = np.flatnonzero(first.table["code"] >= 0)
+    factory = ArmFactory(head, splits[0].setting, None, labelled, external=external)
+    for split in splits:  # weights that cannot be had are said now, not after hours
+        factory.with_split(*split).check(config.arm_names)
+    plan = list(plan_runs(config, splits))
+    runs: list[ArmRun] = []
+    children: dict[str, Tracker] = {}
+    with progress("Comparing", len(plan), "runs") as bar:
+        recipes: dict[tuple[str, int, Place], Recipe] = {}
+        for cell in plan:
+            made = cells.get(cell.name)
+            if made is None:
+                own = factory.with_split(*cell.split)
+                key = (cell.arm, cell.split.seed, cell.place)
+                began = time.monotonic()
+                if key not in recipes:
+                    recipes[key] = recipe_of(own, cell.arm, config.seed, cell.place)
+                bar.note(cell.name)
+                with tracker.child(cell.name, cell.tags, resume=bool(config.resume)) as child:
+                    made = _train(own, cell, recipes[key], child, config)
+                children[cell.name] = child
+                made = replace(made, seconds=time.monotonic() - began)
+                cells.put(cell.name, made)
+            runs.append(made)
+            bar.advance()
+    groups = check_fed_alike([each for each in runs if each.place.protocol == "identical"])
+    tracker.set_tags({"protocol.identical": f"{groups} groups of arms, each fed alike (SHA-256 of what was fed)"})
+    facts = tuple(_facts(split) for split in splits)
+    _log_test(plan, runs, lambda cell: _nested(cell, children, tracker), facts, first.classes, config)
     return Comparison(
-        data=dataset.location,
-        fingerprint=dataset.fingerprint,
+        data=first.location,
+        kind=first.kind,
+        fingerprint=first.fingerprint,
         backbone=backbone,
         image_size=config.image_size,
-        mode=config.mode,
         features=config.features,
-        protocol=config.protocol,
         epochs=config.epochs,
-        classes=dataset.classes,
-        counts=dataset.counts,
-        test_labels=labels,
-        test_groups=dataset.groups(rows),
+        gap_margin=config.gap_margin,
+        classes=first.classes,
+        splits=facts,
         runs=tuple(runs),
-        encoder=encoder,
+        external=_external_facts(external, left_out) if external else None,
+        champion=splits[0].champion.uri if splits[0].champion else "",
+        seconds=time.monotonic() - start,
+    )
+
+
+def _train(factory: ArmFactory, cell: Cell, recipe: Recipe, run: Tracker, config: CompareConfig) -> ArmRun:
+    place = cell.place
+    own = replace(factory.config, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    training = factory.with_config(own).make(cell.arm, cell.seed, place.mode, place.fraction)
+    training.witness.setting(shared_recipe(own, recipe, place))
+    # The split's and the chosen recipe's values, not those that the comparison was started with.
+    shown = replace(config, lr=recipe.lr, weight_decay=recipe.weight_decay, split_seed=cell.split.seed)
+    run.log_params(resolved(shown, "compare") | {"compare.arm": cell.arm, "compare.run_seed": cell.seed})
+    history: dict[str, list[float]] = {}
+    for epoch, metrics in epochs_of(training, config.epochs):
+        run.log_metrics(metrics, step=epoch)
+        for name, value in metrics.items():
+            history.setdefault(name, []).append(value)
+    run.set_tags({"encoder": training.origin, "fed": training.witness.digest})
+    return ArmRun(
+        arm=cell.arm,
+        split=cell.split.seed,
+        seed=cell.seed,
+        place=place,
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        edge=recipe.edge,
+        history={name: np.array(values) for name, values in history.items()},
+        val_probabilities=training.predict("val").astype(np.float32),
+        test_probabilities=training.predict("test").astype(np.float32),
+        external_probabilities=training.predict("external").astype(np.float32) if factory.external else None,
+        feed=training.witness.digest,
+        origin=training.origin,
+    )
+
+
+def _log_test(
+    plan: list[Cell],
+    runs: list[ArmRun],
+    nested: Callable[[Cell], AbstractContextManager[Tracker]],
+    splits: tuple[SplitFacts, ...],
+    classes: tuple[str, ...],
+    config: CompareConfig,
+) -> None:
+    """Test metrics onto the nested runs when everything is trained: nothing can be chosen by them."""
+    labels = {facts.seed: facts.test_labels for facts in splits}
+    for cell, run in zip(plan, runs, strict=True):
+        measured = classification_metrics(run.test_probabilities, labels[run.split], classes)
+        with nested(cell) as child:
+            child.log_metrics({f"test/{key}": value for key, value in measured.items()}, step=config.epochs)
+            child.flush()
+
+
+def _nested(cell: Cell, children: dict[str, Tracker], tracker: Tracker) -> AbstractContextManager[Tracker]:
+    """The run of a cell: this process's own, or that of the process which was interrupted."""
+    own = children.get(cell.name)
+    return nullcontext(own) if own else tracker.child(cell.name, cell.tags, resume=True)
+
+
+def _facts(split: Split) -> SplitFacts:
+    dataset = split.setting.dataset
+    rows = {name: dataset.rows(name, labelled=True) for name in ("val", "test")}
+    return SplitFacts(
+        seed=split.seed,
+        identity=dataset.split_id,
+        counts=dataset.counts,
+        train_groups=np.unique(dataset.groups(dataset.rows("train"))),
+        val_labels=dataset.codes(rows["val"]),
+        val_groups=dataset.groups(rows["val"]),
+        test_labels=dataset.codes(rows["test"]),
+        test_groups=dataset.groups(rows["test"]),
+        test_ids=dataset.table["image_id"].to_numpy()[rows["test"]],
+        encoder=split.files.uri if split.files else "",
+    )
+
+
+def _external_facts(setting: Setting, left_out: dict[str, int]) -> External:
+    dataset = setting.dataset
+    rows = dataset.rows("test", labelled=True)
+    return External(
+        location=dataset.location,
+        fingerprint=dataset.fingerprint,
+        labels=dataset.codes(rows),
+        groups=dataset.groups(rows),
+        left_out=left_out,
     )

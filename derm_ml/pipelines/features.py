@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from derm_ml.seeding import torch_generator
 from derm_ml.training.batches import TensorBatches
 from derm_ml.training.evaluation import evaluate_classifier, gather, probabilities
 from derm_ml.training.trainer import Precision, Trainer
+from derm_ml.training.witness import Witness
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class SplitFeatures:
     features: Tensor
     labels: np.ndarray
     rows: Tensor
+
+    def take(self, chosen: np.ndarray) -> SplitFeatures:
+        """Some of the rows, by their positions here."""
+        positions = torch.from_numpy(chosen).to(self.rows.device)
+        return SplitFeatures(self.features[positions], self.labels[chosen], self.rows[positions])
 
 
 def extract(extractor: Extractor, setting: Setting, rows: np.ndarray, title: str) -> SplitFeatures:
@@ -51,25 +59,39 @@ def no_features(setting: Setting, rows: np.ndarray) -> SplitFeatures:
     return SplitFeatures(constant, setting.dataset.codes(rows), torch.from_numpy(rows).to(setting.device))
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A head's step is a product of 64 x 1,792 by 1,792 x 7: further threads only wait for each other, on a busy
+    machine for five times as long, and the figures would depend on how many there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 class HeadTraining:
     """One linear head on one encoder's features, an epoch at a time: the same recipe for every arm.
 
-    The order of the batches depends on the seed alone, so that at one seed every arm sees the same batches.
+    The order of the batches depends on the seed alone, so that at one seed every arm sees the same batches. Features
+    are standardised once, not in every step: the head's linear layer is what is trained.
     """
 
     def __init__(
         self, train: SplitFeatures, val: SplitFeatures, classes: tuple[str, ...], config: HeadConfig, seed: int
     ) -> None:
-        self.train, self.val, self.classes, self.seed = train, val, classes, seed
+        self.classes, self.seed = classes, seed
         device = train.features.device
         self.batch_size = config.batch_size
         self.head = LinearHead(train.features.shape[1], len(classes)).to(device)
         self.head.standardise_by(train.features)
+        self.train, self.val = self._standardised(train), self._standardised(val)
         by_row = torch.full((int(train.rows.max()) + 1,), -1, dtype=torch.int64, device=device)
         by_row[train.rows] = torch.from_numpy(train.labels).to(device)
         self.precision = Precision(device)  # a linear map: float32 everywhere
         self.trainer = Trainer(
-            ClassificationObjective(self.head, by_row),
+            ClassificationObjective(self.head.linear, by_row),
             steps=-(-len(train.rows) // self.batch_size),
             epochs=config.epochs,
             lr=config.lr * HEAD_LR_SCALE,
@@ -77,21 +99,31 @@ class HeadTraining:
             seed=seed,
             precision=self.precision,
         )
+        self.witness = Witness()
+        with torch.no_grad():
+            self.witness.first_logits(self.head.linear(self.train.features[: self.batch_size]))
 
-    def epoch(self) -> dict[str, float]:
-        """Train one epoch; metrics of both splits with the weights at its end, and the gap."""
+    def step(self) -> None:
+        """Train one epoch."""
         order = torch_generator(self.seed, "order", self.trainer.epoch)
-        self.trainer.train_epoch(TensorBatches(self.train.features, self.train.rows, self.batch_size, order))
-        return self.evaluate()
+        batches = TensorBatches(self.train.features, self.train.rows, self.batch_size, order)
+        with one_thread():
+            self.trainer.train_epoch(self.witness.watch(batches))
 
     def evaluate(self) -> dict[str, float]:
         """Metrics of both splits with the present weights, and the gap."""
-        train = (self.predict(self.train), self.train.labels)
-        return evaluate_classifier(train, (self.predict(self.val), self.val.labels), self.classes)
+        train, val = ((self._predict(split), split.labels) for split in (self.train, self.val))
+        return evaluate_classifier(train, val, self.classes)
 
     def predict(self, split: SplitFeatures) -> np.ndarray:
-        """Class probabilities [n, k]."""
-        return probabilities(self.head, TensorBatches(split.features, split.rows, 8192), self.precision)
+        """Class probabilities [n, k] of an encoder's features."""
+        return self._predict(self._standardised(split))
+
+    def _standardised(self, split: SplitFeatures) -> SplitFeatures:
+        return replace(split, features=self.head.standardise(split.features))
+
+    def _predict(self, split: SplitFeatures) -> np.ndarray:
+        return probabilities(self.head.linear, TensorBatches(split.features, split.rows, 8192), self.precision)
 
 
 # The head divides its standardised features by sqrt(d); Adam's step on the logits of d weights is then lr * sqrt(d)
@@ -114,8 +146,7 @@ def probe(encoder: Encoder, setting: Setting, batch_size: int, seed: int, epochs
     )
     training = HeadTraining(train, val, dataset.classes, HeadConfig(batch_size=batch_size, epochs=epochs), seed)
     for _ in range(epochs):
-        order = torch_generator(seed, "order", training.trainer.epoch)
-        training.trainer.train_epoch(TensorBatches(train.features, train.rows, batch_size, order))
+        training.step()
     seen = classification_metrics(training.predict(train), train.labels, dataset.classes)
     metrics = classification_metrics(training.predict(val), val.labels, dataset.classes)
     named = {f"probe/{name}": metrics[name] for name in ("auroc", "loss", "accuracy", "balanced_accuracy")}

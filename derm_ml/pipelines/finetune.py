@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from derm_ml.config import FinetuneConfig, HeadConfig, resolved
+from derm_ml.config import FLOORS, FinetuneConfig, HeadConfig, resolved
 from derm_ml.data.splits import label_fraction
 from derm_ml.errors import UserError
 from derm_ml.pipelines.arms import EncoderFiles, Resolve, arm_of, build_arm
@@ -18,88 +18,132 @@ from derm_ml.pipelines.setup import Setting, prepare_setting
 from derm_ml.tracking.base import Tracker
 from derm_ml.training.checkpoint import load_checkpoint, save_checkpoint
 from derm_ml.training.trainer import Trainer
+from derm_ml.training.witness import Witness
 
 Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
 class ArmTraining:
-    """An arm being trained: epochs to run, and its prediction of the test images afterwards."""
+    """An arm being trained: an epoch a step, its metrics, and its prediction of any split's images."""
 
     trainer: Trainer
     origin: str
-    epoch: Callable[[], dict[str, float]]
+    step: Callable[[], None]
     evaluate: Callable[[], dict[str, float]]
-    predict_test: Callable[[], np.ndarray]
+    predict: Callable[[str], np.ndarray]  # val, test or external: class probabilities [n, k]
+    witness: Witness
 
 
 @dataclass
 class ArmFactory:
-    """Makes arms of one setting; frozen features are computed once an encoder and kept."""
+    """Makes arms of one setting; frozen features are computed once an encoder, of `rows`, and kept.
+
+    Attributes:
+        files: the vae arm's encoder; `champion`: the registry's present champion, an arm for promotion alone.
+        rows: the images whose features are wanted. A pipeline that must not see test images leaves them out.
+        external: another collection, all of whose labelled images may be predicted.
+    """
 
     config: HeadConfig
     setting: Setting
     files: EncoderFiles | None
-    _kept: dict[tuple[str, int, str], SplitFeatures] = field(default_factory=dict)
-    _origins: dict[tuple[str, int], str] = field(default_factory=dict)
+    rows: np.ndarray
+    champion: EncoderFiles | None = None
+    external: Setting | None = None
+    _kept: dict[tuple[str, bool], SplitFeatures] = field(default_factory=dict)
+    _origins: dict[str, str] = field(default_factory=dict)
 
     def with_config(self, config: HeadConfig) -> ArmFactory:
         """The same with another recipe for the head: the features are shared."""
         return replace(self, config=config)
 
-    def make(self, arm: str, seed: int) -> ArmTraining:
-        """The arm at a seed, ready for its first epoch."""
-        config, dataset = self.config, self.setting.dataset
-        train, val = self.training_rows(), dataset.rows("val", labelled=True)
-        if config.mode == "full" and arm not in ("pixels", "majority"):
-            extractor, origin = build_arm(arm, config, self.setting, seed, self.files)
-            full = FullTraining(extractor, self.setting, train, val, config, seed)
-            return ArmTraining(full.trainer, origin, full.epoch, full.evaluate, lambda: full.predict(self.test_rows()))
-        # Only the random arm's encoder depends on the seed: the others' features are shared by all seeds.
-        drawn = seed if arm == "random" else config.seed
-        splits = [self._features(arm, drawn, name, rows) for name, rows in (("train", train), ("val", val))]
-        head = HeadTraining(splits[0], splits[1], dataset.classes, config, seed)
-        origin = self._origins[(arm, drawn)]
-        return ArmTraining(
-            head.trainer,
-            origin,
-            head.epoch,
-            head.evaluate,
-            lambda: head.predict(self._features(arm, drawn, "test", self.test_rows())),
-        )
+    def with_split(
+        self, split_seed: int, setting: Setting, files: EncoderFiles | None, champion: EncoderFiles | None
+    ) -> ArmFactory:
+        """The same images split otherwise: features of encoders that saw none of them are shared."""
+        config = replace(self.config, split_seed=split_seed)
+        return replace(self, config=config, setting=setting, files=files, champion=champion)
 
-    def training_rows(self) -> np.ndarray:
-        """Labelled training images, or the nested share of them that `label_fraction` asks for."""
+    def make(self, arm: str, seed: int, mode: str, fraction: float) -> ArmTraining:
+        """The arm at a seed, trained on a fraction of the labels, ready for its first epoch."""
+        config, dataset = self.config, self.setting.dataset
+        train, val = self.training_rows(fraction), dataset.rows("val", labelled=True)
+        if mode == "full" and arm not in FLOORS:
+            extractor, origin = build_arm(arm, config, self.setting, seed, self._files(arm))
+            full = FullTraining(extractor, self.setting, train, val, config, seed)
+
+            def predict(name: str) -> np.ndarray:
+                return full.predict(self._rows(name), self.external if name == "external" else self.setting)
+
+            return ArmTraining(full.trainer, origin, full.step, full.evaluate, predict, full.witness)
+        features = self._features(arm, seed)
+        parts = [features.take(np.searchsorted(self.rows, rows)) for rows in (train, val)]
+        head = HeadTraining(parts[0], parts[1], dataset.classes, config, seed)
+
+        def predict_frozen(name: str) -> np.ndarray:
+            if name == "external":
+                return head.predict(self._features(arm, seed, external=True))
+            return head.predict(features.take(np.searchsorted(self.rows, self._rows(name))))
+
+        origin = self._origins[self._key(arm, seed)]
+        return ArmTraining(head.trainer, origin, head.step, head.evaluate, predict_frozen, head.witness)
+
+    def check(self, arms: Iterable[str]) -> None:
+        """Build every arm's encoder once.
+
+        Raises:
+            UserError: weights cannot be had, do not fit, or saw images that they must not have seen.
+        """
+        for arm in arms:
+            if arm not in FLOORS:
+                build_arm(arm, self.config, self.setting, self.config.seed, self._files(arm))
+
+    def training_rows(self, fraction: float) -> np.ndarray:
+        """Labelled training images, or the nested share of them."""
         dataset = self.setting.dataset
         rows = dataset.rows("train", labelled=True)
         groups, codes = dataset.groups(rows), dataset.codes(rows)
-        return label_fraction(rows, groups, codes, self.config.label_fraction, self.config.split_seed)
+        return label_fraction(rows, groups, codes, fraction, self.config.split_seed)
 
-    def test_rows(self) -> np.ndarray:
-        """Labelled test images; read once, when every arm is trained."""
-        return self.setting.dataset.rows("test", labelled=True)
+    def _rows(self, name: str) -> np.ndarray:
+        if name == "external":
+            assert self.external is not None
+            return self.external.dataset.rows("test", labelled=True)
+        return self.setting.dataset.rows(name, labelled=True)
 
-    def _features(self, arm: str, seed: int, name: str, rows: np.ndarray) -> SplitFeatures:
-        key = (arm, seed, name)
-        if key not in self._kept:
-            if arm in ("pixels", "majority"):
-                self._kept[key] = (pixel_features if arm == "pixels" else no_features)(self.setting, rows)
-                self._origins[(arm, seed)] = "no encoder"
+    def _files(self, arm: str) -> EncoderFiles | None:
+        return self.champion if arm == "champion" else self.files
+
+    def _key(self, arm: str, seed: int) -> str:
+        """Only the random arm's encoder depends on the seed; only pretrained ones depend on the split."""
+        files = self._files(arm)
+        return f"{arm}/{seed if arm == 'random' else files.uri if files and arm in ('vae', 'champion') else ''}"
+
+    def _features(self, arm: str, seed: int, *, external: bool = False) -> SplitFeatures:
+        key = self._key(arm, seed)
+        if (key, external) not in self._kept:
+            setting = self.external if external and self.external else self.setting
+            rows = self._rows("external") if external else self.rows
+            if arm in FLOORS:
+                made = (pixel_features if arm == "pixels" else no_features)(setting, rows)
+                self._origins[key] = "no encoder"
             else:
-                extractor, self._origins[(arm, seed)] = build_arm(arm, self.config, self.setting, seed, self.files)
-                self._kept[key] = extract(extractor, self.setting, rows, f"Features, {arm}, {name}")
-        return self._kept[key]
+                extractor, self._origins[key] = build_arm(arm, self.config, self.setting, seed, self._files(arm))
+                made = extract(extractor, setting, rows, f"Features, {arm}{', external' * external}")
+            self._kept[(key, external)] = made
+        return self._kept[(key, external)]
 
 
 def epochs_of(training: ArmTraining, epochs: int) -> Iterator[tuple[int, dict[str, float]]]:
     """Train what is left, yielding (epoch, metrics)."""
     while training.trainer.epoch < epochs:
-        metrics = training.epoch()
-        yield training.trainer.epoch, metrics
+        training.step()
+        yield training.trainer.epoch, training.evaluate()
 
 
 def run(config: FinetuneConfig, tracker: Tracker, resolve: Resolve, folder: Path) -> dict[str, float]:
-    """Train one arm; test images are left alone (compare reads them, once).
+    """Train one arm; test images are left alone (compare reads them).
 
     Raises:
         UserError: bad data, parameters or encoder.
@@ -110,7 +154,9 @@ def run(config: FinetuneConfig, tracker: Tracker, resolve: Resolve, folder: Path
 def open_arm(config: FinetuneConfig, tracker: Tracker, resolve: Resolve) -> ArmFactory:
     """The data, and the arm's encoder where it is one that was pretrained."""
     files = resolve(config.encoder) if arm_of(config.encoder) == "vae" else None
-    return ArmFactory(config, prepare_setting(config, tracker), files)
+    setting = prepare_setting(config, tracker)
+    seen = [setting.dataset.rows(split, labelled=True) for split in ("train", "val")]
+    return ArmFactory(config, setting, files, np.sort(np.concatenate(seen)))
 
 
 def train(
@@ -132,7 +178,7 @@ def train(
         UserError: bad data, parameters or encoder. NonFiniteLoss: the training diverged.
     """
     arm = arm_of(config.encoder)
-    training = factory.with_config(config).make(arm, config.seed)
+    training = factory.with_config(config).make(arm, config.seed, config.mode, config.label_fraction)
     tracker.log_params(resolved(config, "finetune"))
     tracker.set_tags({"arm": arm, "encoder": training.origin, "mode": config.mode})
     checkpoint = folder / "last.safetensors"

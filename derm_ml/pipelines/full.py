@@ -15,6 +15,7 @@ from derm_ml.progress import progress
 from derm_ml.seeding import torch_generator
 from derm_ml.training.evaluation import evaluate_classifier, probabilities
 from derm_ml.training.trainer import Trainer
+from derm_ml.training.witness import Witness
 
 
 class FullTraining:
@@ -40,9 +41,12 @@ class FullTraining:
             precision=setting.precision,
             warmup=0.5,
         )
+        self.witness = Witness()
+        with torch.no_grad():
+            self.witness.first_logits(head(start.features[: config.batch_size].to(head.mean.device)))
 
-    def epoch(self) -> dict[str, float]:
-        """Train one epoch with augmentation; both splits' metrics without it, with the weights at its end."""
+    def step(self) -> None:
+        """Train one epoch with augmentation."""
         epoch = self.trainer.epoch
         batches = ImageBatches(
             self.setting.dataset.images,
@@ -53,15 +57,15 @@ class FullTraining:
             augmentation=(torch_generator(self.seed, "augmentation", epoch), 1.0),
         )
         with progress(f"Epoch {epoch + 1}/{self.config.epochs}", len(self.train)) as bar:
-            self.trainer.train_epoch(batches, bar)
-        return self.evaluate()
+            self.trainer.train_epoch(self.witness.watch(batches, images=True), bar)
 
     def evaluate(self) -> dict[str, float]:
-        """Both splits' metrics with the present weights."""
+        """Both splits' metrics without augmentation, with the present weights."""
         codes = self.setting.dataset.codes
         train = (self.predict(self.train), codes(self.train))
         return evaluate_classifier(train, (self.predict(self.val), codes(self.val)), self.setting.dataset.classes)
 
-    def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Class probabilities [n, k] of rows."""
-        return probabilities(self.trainer.objective.model, self.setting.batches(rows), self.setting.precision)
+    def predict(self, rows: np.ndarray, setting: Setting | None = None) -> np.ndarray:
+        """Class probabilities [n, k] of rows, of another data set where its setting is given."""
+        batches = (setting or self.setting).batches(rows)
+        return probabilities(self.trainer.objective.model, batches, self.setting.precision)

@@ -1,0 +1,74 @@
+"""Finished runs of a comparison, kept on disk as they finish: an interrupted comparison goes on after the last."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from derm_ml.errors import UserError
+from derm_ml.results import ArmRun, Place
+
+
+class Cells:
+    """One file a run, plain arrays and JSON, in a folder that belongs to one comparison.
+
+    Args:
+        identity: what the comparison is; going on with it under another one is refused.
+        resume: files of before are used. Without it a folder is expected to be new.
+
+    Raises:
+        UserError: resumed with other settings or data, or there is nothing to resume.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, object], *, resume: bool) -> None:
+        self.folder = folder
+        facts = folder / "identity.json"
+        text = json.dumps(identity, sort_keys=True, indent=1)
+        if resume:
+            if not facts.is_file():
+                raise UserError(f"{folder}: nothing to resume from: resume on the machine that ran it, or start anew")
+            before = json.loads(facts.read_text())
+            other = [key for key in identity if before.get(key) != json.loads(text)[key]]
+            if other:
+                raise UserError(f"resume: the comparison was started with another {other[0]}: give the same")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            facts.write_text(text)
+
+    def get(self, name: str) -> ArmRun | None:
+        """A finished run; None when there is none, or its file is damaged (it is then trained again)."""
+        path = self.folder / f"{name}.npz"
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                facts = json.loads(str(arrays["facts"]))
+                history = {key[8:]: arrays[key] for key in arrays.files if key.startswith("history/")}
+                names = ("val_probabilities", "test_probabilities", "external_probabilities")
+                kept = {key: arrays[key] for key in names if key in arrays.files}
+        except (BadZipFile, ValueError, KeyError, OSError):
+            return None
+        place = Place(**facts.pop("place"))
+        return ArmRun(place=place, history=history, **facts, **kept)
+
+    def put(self, name: str, run: ArmRun) -> None:
+        """Write a finished run: whole, or not at all."""
+        facts = {
+            key: getattr(run, key)
+            for key in ("arm", "split", "seed", "lr", "weight_decay", "feed", "origin", "seconds", "edge")
+        }
+        arrays: dict[str, np.ndarray] = {f"history/{key}": value for key, value in run.history.items()}
+        arrays |= {"val_probabilities": run.val_probabilities, "test_probabilities": run.test_probabilities}
+        if run.external_probabilities is not None:
+            arrays["external_probabilities"] = run.external_probabilities
+        partial = self.folder / f"{name}.{os.getpid()}.partial"
+        with partial.open("wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts | {"place": run.place._asdict()})), **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.folder / f"{name}.npz")

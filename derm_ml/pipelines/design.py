@@ -1,0 +1,122 @@
+"""The design of a comparison: its splits with their encoders, and the runs in the order they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from derm_ml.config import CompareConfig
+from derm_ml.errors import UserError
+from derm_ml.models.backbones import choose_backbone
+from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.pipelines.protocols import candidates
+from derm_ml.pipelines.setup import Setting, prepare_setting
+from derm_ml.progress import note_line
+from derm_ml.results import Place
+from derm_ml.tracking.base import NullTracker, Tracker
+
+
+class Encoders(Protocol):
+    """Where pretrained encoders are found."""
+
+    def find(self, backbone: str, size: int, fingerprint: str, split_id: str) -> str:
+        """The reference of the best one pretrained on exactly this data and split.
+
+        Raises:
+            UserError: there is none.
+        """
+
+    def champion(self, size: int, fingerprint: str, split_id: str) -> str:
+        """The reference of the registry's champion where it can be run on this data and split, else empty."""
+
+    def resolve(self, reference: str) -> EncoderFiles: ...
+
+
+class Split(NamedTuple):
+    """One split of the data, and the encoders that were pretrained on its training images."""
+
+    seed: int
+    setting: Setting
+    files: EncoderFiles | None
+    champion: EncoderFiles | None
+
+
+class Cell(NamedTuple):
+    """One run to be made."""
+
+    arm: str
+    split: Split
+    seed: int
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """Of the nested run, and of its file."""
+        percent = f"{100 * self.place.fraction:g}"
+        return f"{self.arm}-{self.place.protocol}-{self.place.mode}-{percent}pc-split{self.split.seed}-seed{self.seed}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Of the nested run: what it can be searched by."""
+        place = {"protocol": self.place.protocol, "mode": self.place.mode, "label_fraction": f"{self.place.fraction:g}"}
+        return {"arm": self.arm, "seed": str(self.seed), "split": str(self.split.seed), **place}
+
+
+def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) -> tuple[str, list[Split]]:
+    """Every split with its encoders; what is missing is said before anything is trained."""
+    splits, missing, backbone = [], [], ""
+    for number, seed in enumerate(config.split_seeds):
+        setting = prepare_setting(replace(config, split_seed=seed), NullTracker() if number else tracker)
+        backbone = choose_backbone(config.backbone, setting.device)
+        dataset = setting.dataset
+        reference, champion = config.encoder, ""
+        if "vae" in config.arm_names:
+            if reference == "auto":
+                try:
+                    reference = encoders.find(backbone, config.image_size, dataset.fingerprint, dataset.split_id)
+                except UserError as error:
+                    missing.append((seed, error))
+                    continue
+            if not number:
+                champion = encoders.champion(config.image_size, dataset.fingerprint, dataset.split_id)
+        files = encoders.resolve(reference) if "vae" in config.arm_names else None
+        other = champion and files and champion != files.uri
+        splits.append(Split(seed, setting, files, encoders.resolve(champion) if other else None))
+    if len({each.setting.dataset.split_id for each in splits}) < len(splits):
+        raise UserError(
+            f"splits={config.splits}: this data comes with its own split, so that every split_seed gives the same one, "
+            "and intervals over splits would be of nothing: give splits=1, or take the split column out"
+        )
+    if missing and config.splits == 1:
+        raise missing[0][1]
+    if missing:
+        seeds = ", ".join(str(seed) for seed, _ in missing)
+        raise UserError(
+            f"no {backbone} encoder at {config.image_size} px is registered for the splits of split_seed {seeds}: an "
+            "encoder must not have seen the split's test images, so each needs its own: run `mlflow run . -e pretrain` "
+            f"with the same data and -P split_seed={missing[0][0]} (and so on)"
+        )
+    return backbone, splits
+
+
+def plan_runs(config: CompareConfig, splits: list[Split]) -> Iterator[Cell]:
+    """The runs in the order they are made; the verdict's place first."""
+    seeds = range(config.seed, config.seed + config.seeds)
+    places = [
+        Place(protocol, mode, fraction)
+        for mode in config.mode_names
+        for protocol in config.protocol_names
+        for fraction in config.fractions
+    ]
+    tuned = sum(place.protocol == "tuned" for place in places) * len(config.arm_names) * len(splits)
+    total = len(places) * len(config.arm_names) * len(splits) * len(seeds)
+    note_line(f"{total} runs, and {tuned * len(candidates(config))} short ones to tune them")
+    for place in places:
+        for split in splits:
+            for arm in config.arm_names:
+                yield from (Cell(arm, split, seed, place) for seed in seeds)
+    if splits[0].champion:  # for promotion alone: the rule compares under one protocol with all labels
+        protocol = "identical" if "identical" in config.protocol_names else "tuned"
+        place = Place(protocol, config.mode_names[0], config.fractions[0])
+        yield from (Cell("champion", splits[0], seed, place) for seed in seeds)

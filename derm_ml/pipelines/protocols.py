@@ -1,0 +1,90 @@
+"""The protocols: one recipe for every arm, or each arm's best of a fixed list, chosen on validation."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from derm_ml.config import HeadConfig
+from derm_ml.pipelines.finetune import ArmFactory
+from derm_ml.results import ArmRun, Place
+from derm_ml.training.trainer import NonFiniteLoss
+
+# Every arm is given the same twelve: three learning rates, as factors of the configured one, by four weight decays.
+# On HAM10000's ImageNet features the validation loss has its minimum inside this grid (benchmarks/README.md).
+LR_FACTORS = (0.3, 1.0, 3.0)
+WEIGHT_DECAYS = (0.003, 0.03, 0.1, 0.3)
+
+
+class Recipe(NamedTuple):
+    """What `tuned` may change, and whether the choice lies at the edge of the grid."""
+
+    lr: float
+    weight_decay: float
+    edge: bool = False
+
+
+def candidates(config: HeadConfig) -> tuple[Recipe, ...]:
+    """The budget of `tuned`, the same for every arm."""
+    grid = itertools.product(LR_FACTORS, WEIGHT_DECAYS)
+    ends = {"lr": (LR_FACTORS[0], LR_FACTORS[-1]), "weight_decay": (WEIGHT_DECAYS[0], WEIGHT_DECAYS[-1])}
+    return tuple(
+        Recipe(config.lr * factor, decay, factor in ends["lr"] or decay in ends["weight_decay"])
+        for factor, decay in grid
+    )
+
+
+def recipe_of(factory: ArmFactory, arm: str, seed: int, place: Place) -> Recipe:
+    """The learning rate and weight decay of an arm at a place.
+
+    Under `tuned`, the candidate with the lowest validation log-loss after the last epoch, each trained at this seed;
+    the log-loss and not the AUROC, since it is what an unregularised head loses by overfitting.
+
+    Raises:
+        NonFiniteLoss: every candidate diverged.
+    """
+    config = factory.config
+    if place.protocol == "identical" or arm == "majority":  # the majority floor has one constant input: nothing to tune
+        return Recipe(config.lr, config.weight_decay)
+    losses: dict[Recipe, float] = {}
+    for candidate in candidates(config):
+        own = replace(config, lr=candidate.lr, weight_decay=candidate.weight_decay)
+        training = factory.with_config(own).make(arm, seed, place.mode, place.fraction)
+        try:
+            for _ in range(config.epochs):
+                training.step()
+        except NonFiniteLoss:
+            continue
+        losses[candidate] = training.evaluate()["val/loss"]
+    if not losses:
+        raise NonFiniteLoss(f"{arm}, {place.text}: every candidate of the tuned protocol diverged: lower lr")
+    return min(losses, key=lambda each: losses[each])
+
+
+def shared_recipe(config: HeadConfig, recipe: Recipe, place: Place) -> str:
+    """The part of the recipe that the arms of a protocol must share, as text for the witness."""
+    shared = {"batch_size": config.batch_size, "epochs": config.epochs, "mode": place.mode, "optimiser": "AdamW"}
+    if place.protocol == "identical":
+        shared |= {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    return json.dumps(shared, sort_keys=True)
+
+
+def check_fed_alike(runs: Iterable[ArmRun]) -> int:
+    """At one split, seed and place every arm was fed the same: the number of such groups.
+
+    Raises:
+        RuntimeError: they were not, which is a defect of this program.
+    """
+    feeds: dict[tuple[int, int, Place], dict[str, str]] = defaultdict(dict)
+    for run in runs:
+        # The floors have no weights to fine-tune: in mode `full` theirs is a frozen head, fed without augmentation.
+        if run.place.mode == "frozen" or run.arm not in ("pixels", "majority"):
+            feeds[(run.split, run.seed, run.place)][run.arm] = run.feed
+    for (split, seed, place), arms in feeds.items():
+        if len(set(arms.values())) > 1:
+            raise RuntimeError(f"split {split}, seed {seed}, {place.text}: the arms were not fed alike: {arms}")
+    return len(feeds)
