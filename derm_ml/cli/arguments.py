@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from typing import NoReturn
 
-from derm_ml.cli import service
+from derm_ml.cli import registry, service
 from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig
 from derm_ml.errors import UserError
 
@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="pretrain, finetune every arm and compare, through mlflow run")
     demo.add_argument("--data", default="synthetic", help="as in pretrain (default: synthetic)")
     _debug(demo)
+    registry.add_parser(commands)
     service.add_parser(commands)
     return parser
 

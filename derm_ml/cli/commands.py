@@ -8,7 +8,7 @@ from pathlib import Path
 
 from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig, SearchConfig
 from derm_ml.pipelines.arms import EncoderFiles
-from derm_ml.results import VaeSnapshot
+from derm_ml.results import Comparison, VaeSnapshot
 from derm_ml.tracking.mlflow import MlflowTracker, attach, open_run
 
 
@@ -86,4 +86,18 @@ def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
     for path in sorted(report.parent.iterdir()):
         tracker.log_file(path, "report")
     print(told(answer, table))
+    print(_promotion(comparison, tracker))
     print(f"report: {report.absolute()}")
+
+
+def _promotion(comparison: Comparison, tracker: MlflowTracker) -> str:
+    """Move `champion` where the rule says so; what was decided, in a line."""
+    from derm_ml.tracking.promotion import decide
+    from derm_ml.verdict.evidence import evidence_of
+
+    evidence = evidence_of(comparison, tracker.run_id)
+    if evidence is None or not evidence.challenger.startswith("models:/"):
+        return "champion: unchanged (no registered challenger was compared with a champion of this data and split)"
+    decision = decide(tracker.client, evidence)
+    tracker.set_tags({"promotion": decision.reason})
+    return f"champion: {'moved to' if decision.promoted else 'not'} {evidence.challenger}: {decision.reason}"

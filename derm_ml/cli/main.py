@@ -49,6 +49,10 @@ def _run(words: list[str]) -> None:
 
         config = CommonConfig(data=arguments.data, image_size=arguments.image_size, split_seed=arguments.split_seed)
         print(describe(prepare(config.data, config.image_size, config.split_seed)))
+    elif arguments.command == "registry":
+        from derm_ml.cli import registry
+
+        registry.run(arguments)
     elif arguments.command == "service":
         from derm_ml.cli import service
 

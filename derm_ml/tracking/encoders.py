@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from derm_ml.pipelines.arms import EncoderFiles
-from derm_ml.tracking.registry import NAME, find_encoder, resolve_encoder
+from derm_ml.tracking.promotion import NAME, alias
+from derm_ml.tracking.registry import find_encoder, resolve_encoder
 
 
 class RegisteredEncoders:
@@ -31,13 +31,11 @@ class RegisteredEncoders:
 
     def champion(self, size: int, fingerprint: str, split_id: str) -> str:
         """The champion where it was pretrained on this data and split at this size, else empty."""
-        try:
-            version = self.client.get_model_version_by_alias(NAME, "champion")
-        except MlflowException:
-            return ""
+        version = alias(self.client, "champion")
         wanted = {"image_size": str(size), "data.fingerprint": fingerprint, "data.split": split_id}
-        same = all(version.tags.get(key) == value for key, value in wanted.items())
-        return f"models:/{NAME}/{version.version}" if same else ""
+        if version is None or any(version.tags.get(key) != value for key, value in wanted.items()):
+            return ""
+        return f"models:/{NAME}/{version.version}"
 
     def resolve(self, reference: str) -> EncoderFiles:
         """Its files, checked by SHA-256.

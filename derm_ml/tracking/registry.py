@@ -1,4 +1,4 @@
-"""The registry: a version of `derm-encoder` for every pretraining, the alias `champion` on the best."""
+"""The registry: a version of `derm-encoder` for every pretraining, its files and how it is found again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from derm_ml.errors import UserError
 from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.tracking.base import EncoderRecord
+from derm_ml.tracking.promotion import NAME, enter
 
-NAME = "derm-encoder"
 WEIGHTS = "encoder.safetensors"
 VAE = "vae.safetensors"
 
@@ -58,7 +57,7 @@ def register_encoder(client: MlflowClient, run: Run, record: EncoderRecord) -> s
         description=record.card,
         model_id=model.model_id,
     )
-    choose_champion(client, version)
+    enter(client, version)
     return f"models:/{NAME}/{version.version}"
 
 
@@ -90,41 +89,6 @@ def _save(folder: Path, record: EncoderRecord) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def choose_champion(client: MlflowClient, challenger: ModelVersion) -> None:
-    """Move `champion` to the challenger when there is none, or it is better on the same data and split.
-
-    Scores of different data cannot be compared: there the champion stays, except that real images take over
-    from synthetic ones. Why is written on the version, as the tag `champion.reason`.
-    """
-    try:
-        champion = client.get_model_version_by_alias(NAME, "champion")
-    except MlflowException:
-        champion = None
-    moved, reason = champion_rule(dict(challenger.tags), dict(champion.tags) if champion else None)
-    client.set_model_version_tag(NAME, challenger.version, "champion.reason", reason)
-    if moved:
-        if champion:
-            client.set_registered_model_alias(NAME, "previous", champion.version)
-        client.set_registered_model_alias(NAME, "champion", challenger.version)
-
-
-def champion_rule(challenger: dict[str, str], champion: dict[str, str] | None) -> tuple[bool, str]:
-    """Whether the challenger becomes champion, and why; both as tags of their versions."""
-    if champion is None:
-        return True, "the first version"
-    same = all(challenger.get(key) == champion.get(key) for key in ("data.fingerprint", "data.split", "score.name"))
-    if same:
-        new, old = float(challenger["score"]), float(champion["score"])
-        word = "above" if new > old else "not above"
-        return (
-            new > old,
-            f"{challenger['score.name']} {new:.4f} is {word} the champion's {old:.4f}, same data and split",
-        )
-    if champion.get("data.kind") == "synthetic" and challenger.get("data.kind") != "synthetic":
-        return True, "the champion was trained on synthetic images, this one on real ones"
-    return False, "other data or another split than the champion's: their scores cannot be compared"
 
 
 def find_encoder(client: MlflowClient, backbone: str, size: int, fingerprint: str, split_id: str) -> str:

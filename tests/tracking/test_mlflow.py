@@ -10,7 +10,7 @@ import pytest
 
 from derm_ml.errors import UserError
 from derm_ml.tracking.mlflow import connect, open_run
-from derm_ml.tracking.registry import champion_rule, resolve_encoder
+from derm_ml.tracking.registry import resolve_encoder
 from derm_ml.tracking.server import check_server, masked
 
 
@@ -84,20 +84,6 @@ def test_a_dead_server_is_said_at_once():
         check_server("http://user:secret@127.0.0.1:9")
     assert time.monotonic() - began < 6
     assert masked("http://user:secret@host:5000/x") == "http://***@host:5000/x"
-
-
-def version(score, data="d", kind="ham10000"):
-    tags = {"data.fingerprint": data, "data.split": "s", "data.kind": kind}
-    return {**tags, "score": str(score), "score.name": "probe/auroc"}
-
-
-def test_the_champion_is_the_best_on_the_same_data():
-    assert champion_rule(version(0.8), None)[0]
-    assert champion_rule(version(0.8), version(0.7))[0]
-    assert not champion_rule(version(0.7), version(0.7))[0]
-    assert not champion_rule(version(0.9, data="other"), version(0.7))[0]
-    assert champion_rule(version(0.5), version(0.9, data="x", kind="synthetic"))[0]
-    assert not champion_rule(version(0.9, data="x", kind="synthetic"), version(0.5))[0]
 
 
 @pytest.mark.service
