@@ -48,7 +48,7 @@ def colours(dataset: ImageDataset) -> np.ndarray:
 
 
 def simulate(
-    dataset: ImageDataset, inputs: np.ndarray, number: int, images: int, splits: int, noise: float
+    dataset: ImageDataset, inputs: np.ndarray, number: int, images: int, splits: int, noise: float, shared: bool
 ) -> Comparison:
     """One comparison: `imagenet` and `vae` are two draws of the same kind of encoder, the second one noisier."""
     rng = numpy_generator(number, "part")
@@ -62,7 +62,7 @@ def simulate(
         where = {name: np.flatnonzero(parts == name) for name in ("train", "val", "test")}
         facts.append(_facts(table, where, split))
         for arm, sd in (("imagenet", 0.0), ("vae", noise)):
-            draw = numpy_generator(number, "encoder", arm, split)
+            draw = numpy_generator(number, "encoder", "shared" if shared else arm, split)
             features = np.tanh(inputs[rows] @ draw.normal(size=(inputs.shape[1], WIDTH)) / inputs.shape[1] ** 0.5)
             features = features + sd * draw.normal(size=features.shape)
             runs += [
@@ -85,12 +85,12 @@ def _facts(table, where: dict[str, np.ndarray], split: int) -> SplitFacts:  # ty
     )  # fmt: skip
 
 
-def _run(arm, split, seed, features, codes, where, classes) -> ArmRun:  # type: ignore[no-untyped-def]
+def _run(arm, split, seed, other, features, codes, where, classes) -> ArmRun:  # type: ignore[no-untyped-def]
     part = {
         name: SplitFeatures(torch.from_numpy(features[rows]).float(), codes[rows], torch.from_numpy(rows))
         for name, rows in where.items()
     }
-    training = HeadTraining(part["train"], part["val"], classes, CONFIG, seed)
+    training = HeadTraining(part["train"], part["val"], classes, CONFIG, seed + other)
     for _ in range(CONFIG.epochs):
         training.step()
     said = {name: training.predict(each) for name, each in part.items()}
@@ -117,7 +117,8 @@ def spoken(comparison: Comparison, splits: int) -> list[dict[str, object]]:
     return [
         {
             "measure": call.measure.name, "splits": splits, "difference": call.difference.mean,
-            "low": call.difference.low, "high": call.difference.high, "p": call.p, "word": call.word, "void": call.measure.name in out,
+            "low": call.difference.low, "high": call.difference.high, "p": call.p, "word": call.word,
+            "void": call.measure.name in out,
         }
         for call in calls(measures, "vae", "imagenet", PLACE, out)
     ]  # fmt: skip
@@ -126,15 +127,20 @@ def spoken(comparison: Comparison, splits: int) -> list[dict[str, object]]:
 _kept: dict[str, tuple[ImageDataset, np.ndarray]] = {}
 
 
-def work(task: tuple[str, int, int, tuple[int, ...], float]) -> list[dict[str, object]]:
+def work(task: tuple[str, int, int, tuple[int, ...], float, bool]) -> list[dict[str, object]]:
     """One simulated comparison, in a process of its own."""
     torch.set_num_threads(1)
-    data, number, images, splits, noise = task
+    data, number, images, splits, noise, shared = task
     if data not in _kept:
         dataset = prepare(data, 64, 0)
         _kept[data] = (dataset, colours(dataset))
-    comparison = simulate(*_kept[data], number, images, max(splits), noise)
-    facts = {"comparison": number, "noise": noise, "images": images, "data": _kept[data][0].kind}
+    comparison = simulate(*_kept[data], number, images, max(splits), noise, shared)
+    facts = {
+        "comparison": number,
+        "noise": noise,
+        "images": images,
+        "data": _kept[data][0].kind + ", one encoder" * shared,
+    }
     return [{**facts, **row} for each in splits for row in spoken(comparison, each)]
 
 
@@ -146,12 +152,13 @@ def main() -> None:
     parser.add_argument("--comparisons", type=int, default=200)
     parser.add_argument("--splits", default="1,3,5")
     parser.add_argument("--noise", default="0", help="standard deviations; 0 is A/A")
+    parser.add_argument("--shared", action="store_true", help="both arms have one encoder a split: other heads alone")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("verdict_rates.jsonl"))
     given = parser.parse_args()
     splits = tuple(int(each) for each in given.splits.split(","))
     tasks = [
-        (given.data, number, given.images, splits, float(noise))
+        (given.data, number, given.images, splits, float(noise), given.shared)
         for noise in given.noise.split(",")
         for number in range(given.comparisons)
     ]

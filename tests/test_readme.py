@@ -75,6 +75,8 @@ def test_the_commands_of_use_in_their_order(database, lesions, tmp_path):
             assert "derm-encoder" in line
             shell([*words, "-d", str(tmp_path / "best")])
             assert (tmp_path / "best" / "encoder.safetensors").is_file()
+        elif words[:2] == ["derm-ml", "registry"]:
+            assert "champion" in shell(words)
         elif words[0] == ".venv/bin/derm-ml":
             assert "train" in shell(["derm-ml", *words[1:]])
         else:

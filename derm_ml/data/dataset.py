@@ -36,6 +36,7 @@ class ImageDataset:
     report: DataReport
     fingerprint: str
     split_id: str
+    source: Source | None = None  # where the images were read: for what is known beside images and labels
 
     def rows(self, split: str, *, labelled: bool = False) -> np.ndarray:
         """Row numbers of a split, int64, ascending."""
@@ -99,6 +100,7 @@ def _assemble(
         report=report,
         fingerprint=hashlib.sha256(lines.encode()).hexdigest(),
         split_id=split_identity(table),
+        source=source,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -31,6 +33,36 @@ def decode(content: bytes | np.ndarray, size: int) -> tuple[np.ndarray, list[str
     """
     if isinstance(content, np.ndarray):
         return _fit(Image.fromarray(content), size), []
+    with _opened(content) as image:
+        kind = image.format or "image"
+        if kind == "JPEG":
+            image.draft("RGB", (2 * size, 2 * size))  # decode at 1/2, 1/4 or 1/8 where that loses nothing
+        try:
+            mended, rules = _mend(image)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            cut = "truncated" if "truncated" in str(error).lower() else "damaged"
+            raise RefusedImage(f"{cut} {kind} ({len(content):,} bytes): {error}") from error
+        return _fit(mended, size), rules
+
+
+def decode_whole(content: bytes | np.ndarray, longest: int) -> np.ndarray:
+    """The whole picture, mended, its longer side scaled down to `longest` where it is longer: uint8 RGB [h, w, 3].
+
+    Raises:
+        RefusedImage: with the reason.
+    """
+    if isinstance(content, np.ndarray):
+        image = Image.fromarray(content)
+    else:
+        with _opened(content) as opened:
+            image = _mend(opened)[0]
+    image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
+    return np.asarray(image, dtype=np.uint8)
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Image.Image]:
+    """An image whose header was read and whose size is bearable."""
     if not content:
         raise RefusedImage("empty file (0 bytes)")
     with warnings.catch_warnings():
@@ -46,15 +78,7 @@ def decode(content: bytes | np.ndarray, size: int) -> tuple[np.ndarray, list[str
             raise RefusedImage(f"decompression bomb: {width} x {height} pixels, more than {MAX_PIXELS:,}")
         if min(width, height) < MIN_SIDE:
             raise RefusedImage(f"too small: {width} x {height} px, less than {MIN_SIDE}")
-        kind = image.format or "image"
-        if kind == "JPEG":
-            image.draft("RGB", (2 * size, 2 * size))  # decode at 1/2, 1/4 or 1/8 where that loses nothing
-        try:
-            mended, rules = _mend(image)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            cut = "truncated" if "truncated" in str(error).lower() else "damaged"
-            raise RefusedImage(f"{cut} {kind} ({len(content):,} bytes): {error}") from error
-        return _fit(mended, size), rules
+        yield image
 
 
 def _mend(image: Image.Image) -> tuple[Image.Image, list[str]]:

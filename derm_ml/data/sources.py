@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,9 @@ class Source:
         records: image_id, label ("" is unlabelled), group ("" is none given), split ("" is to be drawn).
         read: image_id to its encoded bytes, or to decoded uint8 RGB [h, w, 3].
         refused: (image_id, reason) of what the listing already had to leave out.
+        clinical: what is known of each image beside its label, indexed by image_id: age (years), sex, site; of
+            synthetic lesions the factors that they were drawn from. nan or "" is unknown. None: nothing is.
+        mask: image_id to the lesion's mask, bool [h, w] in the image's proportions, or None where there is none.
     """
 
     kind: str
@@ -33,6 +36,8 @@ class Source:
     records: pd.DataFrame
     read: Callable[[str], bytes | np.ndarray]
     refused: tuple[tuple[str, str], ...] = field(default=())
+    clinical: pd.DataFrame | None = None
+    mask: Callable[[str], np.ndarray | None] | None = None
 
 
 def open_source(spec: str) -> Source:
@@ -82,13 +87,22 @@ def _files(root: Path) -> list[Path]:
 
 
 def _synthetic(spec: SyntheticSpec) -> Source:
-    rows, where = [], {}
+    rows, where, known = [], {}, {}
     for lesion, view in spec.views():
         image_id = f"lesion_{lesion:06d}_{view}"
         where[image_id] = (lesion, view)
-        rows.append((image_id, lesion_factors(lesion, spec.seed)[1], f"lesion_{lesion:06d}", ""))
+        factors, label = lesion_factors(lesion, spec.seed)
+        known[image_id] = {name: float(value) for name, value in asdict(factors).items()}
+        rows.append((image_id, label, f"lesion_{lesion:06d}", ""))
+    clinical = pd.DataFrame.from_dict(known, orient="index")
     location = f"synthetic:n={spec.n},size={spec.size},seed={spec.seed}"
-    return Source("synthetic", location, _table(rows), lambda image_id: draw(*where[image_id], spec.size, spec.seed))
+    return Source(
+        "synthetic",
+        location,
+        _table(rows),
+        lambda image_id: draw(*where[image_id], spec.size, spec.seed),
+        clinical=clinical,
+    )
 
 
 def _dermamnist(size: str) -> Source:
@@ -127,18 +141,57 @@ def _ham10000(root: Path) -> Source:
     if missing:
         raise UserError(f"{root / 'HAM10000_metadata.csv'}: no column {', '.join(sorted(missing))}")
     files: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
     for path in _files(root):
-        if path.suffix.lower() in SUFFIXES and "segmentation" not in str(path.relative_to(root)).lower():
-            files.setdefault(path.stem, path.relative_to(root))
-    rows, refused = [], []
+        if path.suffix.lower() in SUFFIXES:
+            if "segmentation" in str(path.relative_to(root)).lower():
+                masks.setdefault(path.stem.removesuffix("_segmentation"), path)
+            else:
+                files.setdefault(path.stem, path.relative_to(root))
+    rows, refused, known = [], [], {}
     for record in table.itertuples():
         found = files.pop(str(record.image_id), None)
         if found is None:
             refused.append((str(record.image_id), "in HAM10000_metadata.csv, but no image file has this name"))
         else:
             rows.append((str(found), str(record.dx), str(record.lesion_id), ""))
+            known[str(found)] = {name: getattr(record, name, "") for name in ("age", "sex", "localization")}
     refused += [(str(path), "no row in HAM10000_metadata.csv") for path in files.values()]
-    return Source("ham10000", str(root), _table(rows), _file_reader(root), tuple(refused))
+    clinical = _clinical(pd.DataFrame.from_dict(known, orient="index").rename(columns={"localization": "site"}))
+    by_image = {image: masks[Path(image).stem] for image in known if Path(image).stem in masks}
+    return Source(
+        "ham10000", str(root), _table(rows), _file_reader(root), tuple(refused), clinical, _mask_reader(by_image)
+    )
+
+
+def _clinical(table: pd.DataFrame) -> pd.DataFrame:
+    """Age in years (nan where it is no number), sex and site in lower case ("" where unknown)."""
+    made = pd.DataFrame(index=table.index)
+    if "age" in table:
+        made["age"] = pd.to_numeric(table["age"], errors="coerce")
+    for name in ("sex", "site"):
+        if name in table:
+            made[name] = table[name].astype(str).str.strip().str.lower().replace("unknown", "")
+    return made
+
+
+def _mask_reader(masks: dict[str, Path]) -> Callable[[str], np.ndarray | None] | None:
+    """A reader of mask files: what is brighter than half is the lesion; a file that cannot be read is no mask."""
+    if not masks:
+        return None
+
+    def read(image_id: str) -> np.ndarray | None:
+        from PIL import Image
+
+        if image_id not in masks:
+            return None
+        try:
+            with Image.open(masks[image_id]) as image:
+                return np.asarray(image.convert("L")) > 127
+        except (OSError, ValueError):
+            return None
+
+    return read
 
 
 def _csv(path: Path) -> Source:
@@ -159,7 +212,17 @@ def _csv(path: Path) -> Source:
     rows = [(str(r.path), str(r.label).strip(), str(r.group), str(r.split)) for r in table.itertuples()]
     if not rows:
         raise UserError(f"{path}: no rows")
-    return Source("csv", str(path), _table(rows), _file_reader(path.parent))
+    table.index = pd.Index(table["path"])
+    masks = {image: path.parent / mask for image, mask in table["mask"].items() if mask} if "mask" in table else {}
+    clinical = _clinical(table[~table.index.duplicated()])
+    return Source(
+        "csv",
+        str(path),
+        _table(rows),
+        _file_reader(path.parent),
+        clinical=clinical if len(clinical.columns) else None,
+        mask=_mask_reader({str(image): mask for image, mask in masks.items()}),
+    )
 
 
 def _folders(root: Path) -> Source:

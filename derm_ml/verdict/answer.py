@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from derm_ml.results import Place
 from derm_ml.verdict.audits import Audit, audit, void
-from derm_ml.verdict.calls import Call, GapReading, calls, read_gap
+from derm_ml.verdict.calls import HERE, Call, GapReading, calls, read_gap
 from derm_ml.verdict.measures import ACCURACY, AUROC, GAP, LOSS, Measures
 
+WORDS = ("better", "better here", "worse", "worse here", "not shown")
 NAMES = {"vae": "the VAE", "imagenet": "ImageNet transfer", "pixels": "8 x 8 mean colours", "random": "random weights"}
 
 
@@ -71,9 +72,11 @@ def _beats(found: list[Call]) -> str:
         "better": "Yes, the VAE beats ImageNet transfer",
         "worse": "No, ImageNet transfer is better than the VAE",
         "not shown": "Neither is shown to be better",
+        "better here": "On this split, with this encoder, the VAE beats ImageNet transfer",
+        "worse here": "On this split, with this encoder, ImageNet transfer is better than the VAE",
     }[main.word]
     text = f"{opening} on test macro AUROC (VAE minus ImageNet {main.difference.text()}{_because(main)})"
-    others = [f"{_listed(by_name, word)} {word}" for word in ("better", "worse", "not shown") if _listed(by_name, word)]
+    others = [f"{_listed(by_name, word)} {word}" for word in WORDS if _listed(by_name, word)]
     return f"{text}; of the other measures the VAE's: {'; '.join(others)}."
 
 
@@ -96,13 +99,15 @@ def _overfits(measures: Measures, found: list[Call], out: frozenset[str]) -> str
         "better": "Yes, the VAE overfits less",
         "worse": "No, the VAE overfits more",
         "not shown": "No difference in overfitting is shown",
+        "better here": "On this split, with this encoder, the VAE overfits less",
+        "worse here": "On this split, with this encoder, the VAE overfits more",
     }[call.word]
     text = f"{opening}: gap of the loss {gaps['vae'].gap.text()} against {gaps['imagenet'].gap.text()}, difference "
     text += f"{call.difference.text()}{f' ({call.why})' if call.why else ''}"
     for place in places[1:]:
         other = next(each for each in calls(measures, "vae", "imagenet", place, out) if each.measure is GAP)
         theirs = read_gap(measures, "imagenet", place).gap
-        kept = {"better": "it remains", "worse": "it turns round", "not shown": "it is not shown"}[other.word]
+        kept = {"better": "it remains", "worse": "it turns round"}.get(other.word.removesuffix(HERE), "it is not shown")
         text += f"; under {place.protocol}, {kept}: {other.difference.text()} (ImageNet's gap {theirs.mean:.3f})"
     margin = measures.comparison.gap_margin
     near = "is" if gaps["vae"].near_zero else "is not shown to be"
@@ -125,12 +130,13 @@ def _worth(measures: Measures, place: Place, out: frozenset[str]) -> str:
     by_name = {call.measure.name: call for call in calls(measures, arm, "pixels", place, out)}
     call, loss = by_name[AUROC.name], by_name[LOSS.name]
     name = NAMES.get(arm, arm)
-    if call.word == "better":
+    word = call.word.removesuffix(HERE)
+    if word == "better":
         return (
             f"It has learnt something: {name} beats 8 x 8 mean colours by {call.difference.text()} in macro AUROC "
             f"(log-loss {loss.word})."
         )
-    verb = "is worse than" if call.word == "worse" else "is not shown to beat"
+    verb = "is worse than" if word == "worse" else "is not shown to beat"
     return (
         f"A small gap proves little here: {name} {verb} 8 x 8 mean colours (macro AUROC {call.difference.text()} "
         "against them), which have no gap to speak of either."
@@ -159,7 +165,8 @@ def _limits(measures: Measures) -> tuple[str, ...]:
     if splits == 1:
         lines.append(
             "One split of it: intervals hold for its training and its encoder; another split or pretraining may "
-            "move the figures by more than they say. splits=3 or more answers that."
+            "move the figures by more than they say, so that calls are of this split only (better here, worse here). "
+            "splits=3 or more lets them speak of the arms."
         )
     else:
         lines.append(

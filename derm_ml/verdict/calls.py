@@ -1,4 +1,9 @@
-"""Better, worse or not shown: a difference to another arm on every primary measure."""
+"""Better, worse or not shown: a difference to another arm on every primary measure.
+
+With one split a difference is called "better here" or "worse here": it holds for the encoders and the split at hand.
+Two pretrainings of the same kind differ on one split more often than chance would have it (13 % of the verdicts on
+arms that are alike called something, benchmarks/verdict_rates.py): nothing is said of the arms in general.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from derm_ml.statistics.estimates import Estimate
 from derm_ml.verdict.measures import GAP, PRIMARY, Measure, Measures, on
 
 LEVEL = 0.05
+HERE = " here"
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Call:
 
     Attributes:
         difference: arm - reference. p, p_holm: that it is zero; Holm's is over the primary measures.
-        word: better, worse, not shown.
+        word: better, worse, not shown; with one split better here, worse here.
         why: of "not shown": what stands against the claim.
         g: Hedges' g of the differences of splits (of seeds, with one split); nan below two.
         share: of the split x seed pairs in which the arm is the better one.
@@ -58,8 +64,10 @@ def calls(
     adjusted = holm([each.p for each in found])
     made = []
     for measure, estimate, p_holm in zip(wanted, found, adjusted, strict=True):
-        word, why = _word(measure, estimate, float(p_holm), measure.name in void)
         by_split = measures.by_split(measure, arm, place, reference)
+        word, why = _word(measure, estimate, float(p_holm), measure.name in void)
+        if word != "not shown" and len(by_split) == 1:
+            word += HERE
         units = [each.mean() for each in by_split.values()] if len(by_split) > 1 else next(iter(by_split.values()))
         pairs = measures.pairs(measure, arm, reference, place)
         wins = (pairs > 0) if measure.higher else (pairs < 0)
