@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from derm_ml.latent_results import LatentStudy
+
 
 @dataclass(frozen=True, kw_only=True)
 class VaeSnapshot:
@@ -103,6 +105,7 @@ class Comparison:
     splits: tuple[SplitFacts, ...]
     runs: tuple[ArmRun, ...]
     external: External | None = None
+    latents: LatentStudy | None = None  # of the first split's VAE, where the vae arm has its VAE
     champion: str = ""  # the registry's champion, where it was run beside the vae arm
     seconds: float = 0.0  # of wall time, all in all
 

@@ -63,7 +63,8 @@ def _asymmetry(mask: np.ndarray, angle: float) -> float:
     """
     from skimage.transform import rotate
 
-    turned = rotate(np.pad(mask, 2).astype(np.float64), -np.degrees(angle), resize=True, order=1) > 0.5
+    padded = np.pad(mask, 2).astype(np.float64)
+    turned = rotate(padded, -np.degrees(angle), resize=True, order=1) > 0.5  # type: ignore[no-untyped-call]
     if not turned.any():  # thinner than a pixel
         return 0.0
     flipped = [_mirrored(turned, axis) for axis in (0, 1)]

@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from derm_ml.config import CompareConfig, HeadConfig, resolved
+from derm_ml.latent_results import LatentStudy
 from derm_ml.metrics import classification_metrics
+from derm_ml.models.backbones import build_encoder
+from derm_ml.models.pretrained import load_vae
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.design import Cell, Encoders, Split, plan_runs, prepare_splits
 from derm_ml.pipelines.external import open_external
 from derm_ml.pipelines.finetune import ArmFactory, epochs_of
+from derm_ml.pipelines.latents import study_latents
 from derm_ml.pipelines.protocols import Recipe, check_fed_alike, recipe_of, shared_recipe
 from derm_ml.pipelines.setup import Setting
 from derm_ml.progress import progress
@@ -85,6 +89,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         splits=facts,
         runs=tuple(runs),
         external=_external_facts(external, left_out) if external else None,
+        latents=_latents(splits[0]),
         champion=splits[0].champion.uri if splits[0].champion else "",
         seconds=time.monotonic() - start,
     )
@@ -142,6 +147,15 @@ def _nested(cell: Cell, children: dict[str, Tracker], tracker: Tracker) -> Abstr
     """The run of a cell: this process's own, or that of the process which was interrupted."""
     own = children.get(cell.name)
     return nullcontext(own) if own else tracker.child(cell.name, cell.tags, resume=True)
+
+
+def _latents(split: Split) -> LatentStudy | None:
+    if split.files is None or split.files.vae is None:
+        return None
+    setting = split.setting
+    name = split.files.facts.get("backbone", "")
+    encoder = build_encoder(name, setting.dataset.image_size, generator_seed=0)
+    return study_latents(load_vae(encoder, split.files.vae), setting)
 
 
 def _facts(split: Split) -> SplitFacts:
