@@ -78,6 +78,8 @@ def test_pretrain_finetune_compare(database, tmp_path):
     (top,) = {each.data.tags["mlflow.parentRunId"] for each in nested}
     assert "report/report.html" in {each.path for each in client.list_artifacts(top, "report")}
 
+    _a_challenger_is_compared_with_the_champion(client, tmp_path)
+
     # An encoder of another split of the same data has seen images that are test images now.
     done = mlflow_run("finetune", tmp_path, epochs=1, split_seed=3, encoder="models:/derm-encoder/1")
     assert done.returncode == 2
@@ -85,6 +87,31 @@ def test_pretrain_finetune_compare(database, tmp_path):
     last = client.search_runs(["0"], max_results=1)[0]
     assert last.info.status == "FAILED"
     assert "pretrained on another split" in last.data.tags["error"]
+
+
+def _a_challenger_is_compared_with_the_champion(client, tmp_path):
+    """The registry's champion runs beside it, the decision is written; another collection is scored, apart."""
+    assert mlflow_run("pretrain", tmp_path, epochs=1, latent_dim=8, seed=5).returncode == 0
+    assert client.get_model_version_by_alias("derm-encoder", "challenger").version == 2
+    done = mlflow_run(
+        "compare", tmp_path, epochs=3, seeds=2, arms="vae,random", encoder="models:/derm-encoder/2",
+        protocols="identical", external="synthetic:n=40,size=40,seed=9",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "champion: " in done.stdout
+    runs = client.search_runs(["0"], "tags.arm = 'champion'")
+    assert {run.data.tags["encoder"] for run in runs} == {"models:/derm-encoder/1"}
+    assert len(runs) == 2
+    version = client.get_model_version("derm-encoder", "2")
+    assert "models:/derm-encoder/1" in version.tags["promotion.reason"]
+    assert "## Evidence" in version.description
+    champion = client.get_model_version_by_alias("derm-encoder", "champion")
+    assert champion.version == (2 if "moved to" in done.stdout else 1)
+    top = client.get_run(runs[0].data.tags["mlflow.parentRunId"])
+    report = tmp_path / "reports" / top.info.run_id
+    assert (report / "external.csv").is_file()
+    assert (report / "latent_traversals.png").is_file()
+    assert "champion" not in (report / "arms.csv").read_text()
 
 
 def _same_features_without_derm_ml(database, tmp_path):

@@ -75,14 +75,15 @@ def _finetune(config: FinetuneConfig, tracker: MlflowTracker) -> None:
 def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
     from derm_ml.pipelines import compare
     from derm_ml.report.html import told, write_report
+    from derm_ml.report.latents import save_latents
     from derm_ml.tracking.encoders import RegisteredEncoders
 
     with tempfile.TemporaryDirectory() as folder:
         encoders = RegisteredEncoders(tracker.client, Path(folder))
         comparison = compare.run(config, tracker, encoders, run_folder(tracker.run_id))
-    report, answer, table = write_report(
-        comparison, Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id
-    )
+    target = Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id
+    latents = save_latents(comparison.latents, target) if comparison.latents else None
+    report, answer, table = write_report(comparison, target, latents)
     for path in sorted(report.parent.iterdir()):
         tracker.log_file(path, "report")
     print(told(answer, table))
