@@ -10,7 +10,7 @@ from derm_ml.metrics import BINS
 from derm_ml.report.figures import COLOURS, MARKERS, plain
 from derm_ml.report.tables import selective
 from derm_ml.verdict.answer import Answer
-from derm_ml.verdict.measures import AUROC, GAP, LOSS, Measures, on, recall_of
+from derm_ml.verdict.measures import AUROC, ECE, ECE_COOLED, GAP, LOSS, Measures, on, recall_of
 
 
 def gap_plane(measures: Measures, answer: Answer) -> Any:
@@ -67,7 +67,7 @@ def reliability(measures: Measures) -> Any:
         for cooled, marker, label in ((False, "o-", "as it is"), (True, "x--", "with temperature")):
             points = []
             for run in comparison.of(arm, comparison.places[0]):
-                probabilities = measures.probabilities(run, on_test(cooled))
+                probabilities = measures.probabilities(run, ECE_COOLED if cooled else ECE)
                 labels = measures.facts(run.split).test_labels
                 confidence = probabilities.max(axis=1)
                 correct = probabilities.argmax(axis=1) == labels
@@ -82,13 +82,6 @@ def reliability(measures: Measures) -> Any:
         axis.legend(frameon=False, fontsize=8, loc="upper left")
     axes[0, 0].set_ylabel("accuracy")
     return figure
-
-
-def on_test(cooled: bool) -> Any:
-    """The ECE's measure, with or without temperature."""
-    from derm_ml.verdict.measures import ECE, ECE_COOLED
-
-    return ECE_COOLED if cooled else ECE
 
 
 def selective_curves(measures: Measures) -> Any:

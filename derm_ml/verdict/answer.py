@@ -137,9 +137,10 @@ def _worth(measures: Measures, place: Place, out: frozenset[str]) -> str:
             f"(log-loss {loss.word})."
         )
     verb = "is worse than" if word == "worse" else "is not shown to beat"
+    floor = measures.estimate(GAP, "pixels", place)
     return (
         f"A small gap proves little here: {name} {verb} 8 x 8 mean colours (macro AUROC {call.difference.text()} "
-        "against them), which have no gap to speak of either."
+        f"against them), whose own gap is {floor.mean:.3f}."
     )
 
 

@@ -88,7 +88,7 @@ class Measures:
             if measure.gap:
                 self._values[key] = run.last("gap/loss")
             else:
-                probabilities, labels = self.probabilities(run, measure), self._labels(run.split, measure)
+                probabilities, (labels, _) = self.probabilities(run, measure), self._truth(run.split, measure)
                 self._values[key] = float(measure.metric(probabilities, labels, np.ones((1, len(labels))))[0])
         return self._values[key]
 
@@ -175,22 +175,17 @@ class Measures:
             self._errors[key] = group_error(
                 measure.metric,  # a gap's: the training loss of a trained head is a fixed number
                 [self.probabilities(run, measure) for run in runs],
-                self._labels(runs[0].split, measure),
-                self._groups(runs[0].split, measure),
+                *self._truth(runs[0].split, measure),
                 [self.probabilities(run, measure) for run in others],
             )
         return self._errors[key]
 
-    def _labels(self, split: int, measure: Measure) -> np.ndarray:
+    def _truth(self, split: int, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and groups of the measure's images."""
         if measure.images == "external":
             assert self.comparison.external is not None
-            return self.comparison.external.labels
+            return self.comparison.external.labels, self.comparison.external.groups
         facts = self.facts(split)
-        return facts.val_labels if measure.images == "val" else facts.test_labels
-
-    def _groups(self, split: int, measure: Measure) -> np.ndarray:
-        if measure.images == "external":
-            assert self.comparison.external is not None
-            return self.comparison.external.groups
-        facts = self.facts(split)
-        return facts.val_groups if measure.images == "val" else facts.test_groups
+        if measure.images == "val":
+            return facts.val_labels, facts.val_groups
+        return facts.test_labels, facts.test_groups
