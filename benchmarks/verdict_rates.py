@@ -65,10 +65,9 @@ def simulate(
             draw = numpy_generator(number, "encoder", "shared" if shared else arm, split)
             features = np.tanh(inputs[rows] @ draw.normal(size=(inputs.shape[1], WIDTH)) / inputs.shape[1] ** 0.5)
             features = features + sd * draw.normal(size=features.shape)
-            runs += [
-                _run(arm, split, seed, features, table["code"].to_numpy(), where, dataset.classes)
-                for seed in range(SEEDS)
-            ]
+            codes = table["code"].to_numpy()
+            other = 100 if arm == "vae" else 0  # heads of other seeds
+            runs += [_run(arm, split, each, other, features, codes, where, dataset.classes) for each in range(SEEDS)]
     return Comparison(
         data=dataset.location, kind=dataset.kind, fingerprint=dataset.fingerprint, backbone="projection", image_size=64,
         features="last", epochs=CONFIG.epochs, gap_margin=0.05, classes=dataset.classes, splits=tuple(facts),

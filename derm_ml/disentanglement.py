@@ -16,6 +16,8 @@ import pandas as pd
 
 BINS = 20  # of a latent or a continuous factor, equal widths, for mutual information
 FEW = 10  # a factor with at most so many values is discrete
+LEAST = 20  # known rows below which a factor is not looked at
+PART = 5  # rows below which a word (a site, say) is too rare for Kruskal and Wallis's chi-squared approximation
 
 
 def discretised(values: np.ndarray, bins: int = BINS) -> np.ndarray:
@@ -36,7 +38,12 @@ def mutual_information(latents: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def mig(latents: np.ndarray, factors: np.ndarray) -> float:
-    """Mutual information gap [1]: of each factor's two most informative latents, over its entropy; the mean."""
+    """Mutual information gap [1]: of each factor's two most informative latents, over its entropy; the mean.
+
+    Raises:
+        ValueError: fewer than two latents, or no factor that varies.
+    """
+    _checked(latents, factors)
     information = np.sort(mutual_information(latents, factors), axis=0)
     gaps = []
     for column, ranked in zip(factors.T, information.T, strict=True):
@@ -51,9 +58,22 @@ def sap(latents: np.ndarray, factors: np.ndarray) -> float:
     """Separated attribute predictability [2]: of each factor, the gap between the two latents that predict it best.
 
     A continuous factor's prediction from one latent is scored by the squared correlation (R2 of the regression), a
-    discrete one's by the balanced accuracy of a linear support vector machine, as in the paper.
+    discrete one's by the balanced accuracy of a linear support vector machine on the same rows (the paper: a linear
+    classifier). A latent that never moves predicts as chance does. Factors with one value are left out.
+
+    Raises:
+        ValueError: fewer than two latents, or no factor that varies.
     """
+    factors = factors[:, _checked(latents, factors)]
     return float(np.mean([_sap_gap(latents, column) for column in factors.T]))
+
+
+def _checked(latents: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Which factors vary, bool [f]."""
+    varies = np.ptp(factors, axis=0) > 0
+    if latents.shape[1] < 2 or not varies.any():
+        raise ValueError(f"a gap needs two latents and a factor that varies: {latents.shape[1]}, {varies.sum()}")
+    return np.asarray(varies)
 
 
 def _sap_gap(latents: np.ndarray, factor: np.ndarray) -> float:
@@ -62,9 +82,10 @@ def _sap_gap(latents: np.ndarray, factor: np.ndarray) -> float:
 
 
 def _predictability(latent: np.ndarray, factor: np.ndarray) -> float:
-    if np.ptp(latent) == 0 or np.ptp(factor) == 0:
-        return 0.0
-    if len(np.unique(factor)) > FEW:
+    values, still = len(np.unique(factor)), np.ptp(latent) == 0
+    if still:
+        return 0.0 if values > FEW else 1 / values
+    if values > FEW:
         return float(np.corrcoef(latent, factor)[0, 1] ** 2)
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.svm import LinearSVC
@@ -80,14 +101,21 @@ class Dci(NamedTuple):
 
     disentanglement: float
     completeness: float
-    informativeness: float  # R2 or accuracy over held-out rows, mean over factors
+    informativeness: float  # how well the held-out rows are predicted, mean over factors
 
 
 def dci(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -> Dci:
     """From the importances of random forests that predict each factor from all latents [3].
 
-    The forests are trained on the first three quarters of the rows; informativeness is measured on the rest.
+    The forests are trained on the first three quarters of the rows; informativeness is measured on the rest, 0 for
+    what knows no latent and 1 for what is always right: R2, or the accuracy beyond that of always naming the commonest
+    value, over what that leaves (of a factor that one lesion in eight has, guessing is right seven times in eight).
+
+    Raises:
+        ValueError: fewer than 20 rows.
     """
+    if len(latents) < LEAST:
+        raise ValueError(f"{len(latents)} rows are too few to train and test on: {LEAST} at least")
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     cut = len(latents) * 3 // 4
@@ -99,7 +127,11 @@ def dci(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -> Dci:
         target = discretised(column) if discrete else column
         model.fit(latents[:cut], target[:cut])
         importances.append(model.feature_importances_)
-        scores.append(max(0.0, model.score(latents[cut:], target[cut:])))
+        score = model.score(latents[cut:], target[cut:])
+        if discrete:
+            guess = float(np.mean(target[cut:] == np.bincount(target[:cut]).argmax()))
+            score = (score - guess) / (1 - guess) if guess < 1 else 0.0
+        scores.append(max(0.0, score))
     return Dci(*of_importances(np.array(importances).T), float(np.mean(scores)))
 
 
@@ -129,22 +161,26 @@ def _purity(weights: np.ndarray) -> float:
 def associations(latents: np.ndarray, factors: pd.DataFrame) -> pd.DataFrame:
     """Every latent with every clinical factor, Benjamini and Hochberg's adjusted p over all pairs.
 
-    Numbers: Spearman's rho, in [-1, 1]. Words (sex, site): eta squared of the ranks, from Kruskal and Wallis's H,
-    in [0, 1]. A row counts for a factor where it is known; a factor with fewer than 20 known rows, or one value, is
-    left out.
+    Numbers: Spearman's rho, in [-1, 1], with a 95 % interval (Bonett and Wright, Psychometrika 65 (2000): Fisher's z
+    with the variance (1 + rho^2 / 2) / (n - 3)). Words (sex, site): eta squared of the ranks, from Kruskal and Wallis's
+    H, in [0, 1] (Tomczak and Tomczak, 2014), without an interval. A row counts for a factor where it is known, a word
+    where five rows have it; a factor with fewer than 20 such rows, or one value, is left out. Rows must be independent:
+    hand in one image a lesion.
 
     Returns:
-        latent, factor, kind (rho, eta2), effect, p, p_adjusted, images.
+        latent, factor, kind (rho, eta2), effect, low, high, p, images (that counted), p_adjusted.
     """
     from scipy import stats
 
     rows = []
     for name, column in factors.items():
         known = column.notna().to_numpy() & (column != "").to_numpy()
+        numeric = pd.api.types.is_numeric_dtype(column)
+        if not numeric:
+            known &= (column.groupby(column).transform("size") >= PART).to_numpy()
         values = column[known]
-        if known.sum() < 20 or values.nunique() < 2:
+        if known.sum() < LEAST or values.nunique() < 2:
             continue
-        numeric = pd.api.types.is_numeric_dtype(values)
         for latent in range(latents.shape[1]):
             z = latents[known, latent]
             if np.ptp(z) == 0:
@@ -152,13 +188,20 @@ def associations(latents: np.ndarray, factors: pd.DataFrame) -> pd.DataFrame:
             if numeric:
                 found = stats.spearmanr(z, values.to_numpy(float))
                 kind, effect, p = "rho", float(found.statistic), float(found.pvalue)
+                low, high = _interval(effect, len(z))
             else:
                 parts = [z[(values == each).to_numpy()] for each in values.unique()]
                 h, p = stats.kruskal(*parts)
                 kind, effect = "eta2", max(0.0, float((h - len(parts) + 1) / (len(z) - len(parts))))
-            rows.append(
-                {"latent": latent, "factor": name, "kind": kind, "effect": effect, "p": float(p), "images": len(z)}
-            )
-    table = pd.DataFrame(rows, columns=["latent", "factor", "kind", "effect", "p", "images"])
+                low = high = float("nan")
+            rows.append((latent, name, kind, effect, low, high, float(p), len(z)))
+    table = pd.DataFrame(rows, columns=["latent", "factor", "kind", "effect", "low", "high", "p", "images"])
     table["p_adjusted"] = stats.false_discovery_control(table["p"]) if len(table) else []
     return table
+
+
+def _interval(rho: float, count: int) -> tuple[float, float]:
+    """95 % of Spearman's rho: see `associations`."""
+    centre = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
+    width = 1.959964 * np.sqrt((1 + rho**2 / 2) / (count - 3))
+    return float(np.tanh(centre - width)), float(np.tanh(centre + width))

@@ -17,7 +17,7 @@ class LatentStudy:
     active: int  # latents whose mean varies over images (variance above 0.01)
     rates: np.ndarray  # [z], mean KL of each latent, in nats
     parts: Mapping[str, float]  # of the rate, in nats: mutual information, total correlation, dimension-wise
-    associations: pd.DataFrame  # latent, factor, kind, effect, p, images, p_adjusted
+    associations: pd.DataFrame  # of one image a lesion: see derm_ml.disentanglement.associations
     scores: Mapping[str, float]  # MIG, SAP, DCI ...: where the true factors are known, else empty
     walked: tuple[tuple[str, int, str, float], ...]  # (factor, latent, kind, effect) of every traversal
     walks: np.ndarray  # [traversals, steps, h, w, 3]
@@ -29,5 +29,5 @@ class LatentStudy:
     query_labels: tuple[str, ...]
     neighbours: np.ndarray  # [q, k, h, w, 3], the nearest training images
     neighbour_labels: tuple[tuple[str, ...], ...]
-    agreement: float  # share of the five nearest training images that have the image's class, over validation images
+    agreement: float  # share of the five nearest training images with the image's class, over labelled images; or nan
     by_chance: float  # the same for training images drawn at random

@@ -106,3 +106,69 @@ def test_associations_find_what_is_there_and_little_else(factors):
     row = sure[sure["factor"] == "area"].iloc[0]
     assert (row["kind"], row["effect"] > 0.5) == ("rho", True)
     assert sure[sure["factor"] == "sex"].iloc[0]["kind"] == "eta2"
+    assert (sure["low"].dropna() < sure["effect"][sure["low"].notna()]).all()
+    assert sure[sure["factor"] == "sex"][["low", "high"]].isna().all().all()
+
+
+def test_the_interval_of_rho_covers_as_often_as_it_says():
+    """Bivariate normals of Pearson's r = 0.6: Spearman's rho is 6 / pi * arcsin(r / 2)."""
+    rng, covered = np.random.default_rng(3), 0
+    truth = 6 / math.pi * math.asin(0.3)
+    for _ in range(300):
+        z = rng.normal(size=(80, 1))
+        factor = 0.6 * z[:, 0] + 0.8 * rng.normal(size=80)
+        row = associations(z, pd.DataFrame({"age": factor})).iloc[0]
+        covered += row["low"] < truth < row["high"]
+    assert 0.91 < covered / 300 < 0.985
+
+
+def test_adjusted_p_and_eta_squared_against_naive_loops(factors):
+    rng = np.random.default_rng(4)
+    z = rng.normal(size=(200, 3)) + 0.2 * standard(factors)[:200, :1]
+    site = rng.choice(["back", "face", "arm"], 200).astype(object)
+    site[:3] = "rare"  # too few for the chi-squared approximation
+    table = associations(z, pd.DataFrame({"area": factors[:200, 0], "site": site}))
+    ordered = sorted(table["p"])
+    for p, adjusted in zip(table["p"], table["p_adjusted"], strict=True):
+        steps = [ordered[i] * len(ordered) / (i + 1) for i in range(ordered.index(p), len(ordered))]
+        assert adjusted == pytest.approx(min(1, *steps) if len(steps) > 1 else min(1, steps[0]))
+    assert table[table["factor"] == "site"]["images"].unique() == [197]
+    kept = site != "rare"
+    ranks = pd.Series(z[kept, 0]).rank()
+    between = sum(
+        (site[kept] == each).sum() * (ranks[site[kept] == each].mean() - ranks.mean()) ** 2 for each in set(site[kept])
+    )
+    h = 12 / (197 * 198) * between
+    row = table[(table["factor"] == "site") & (table["latent"] == 0)].iloc[0]
+    assert row["effect"] == pytest.approx(max(0, (h - 2) / (197 - 3)))
+
+
+def test_a_word_an_image_is_no_factor():
+    z = np.random.default_rng(0).normal(size=(60, 2))
+    assert associations(z, pd.DataFrame({"site": [str(i) for i in range(60)]})).empty
+
+
+def test_guessing_the_commonest_value_informs_of_nothing():
+    rng = np.random.default_rng(5)
+    rare = (rng.uniform(size=(1200, 1)) < 0.12).astype(float)
+    assert dci(rng.normal(size=(1200, 4)), rare).informativeness < 0.05
+    assert dci(np.column_stack([rare[:, 0], rng.normal(size=(1200, 3))]), rare).informativeness > 0.95
+
+
+def test_a_latent_that_never_moves_predicts_as_chance_does():
+    rng = np.random.default_rng(6)
+    latent = rng.normal(size=400)
+    factor = (latent > 0).astype(float)[:, None]
+    still = sap(np.column_stack([latent, np.zeros(400)]), factor)
+    assert still == pytest.approx(sap(np.column_stack([latent, rng.normal(size=400)]), factor), abs=0.06)
+
+
+def test_what_no_gap_can_be_told_from_is_refused():
+    one = np.arange(40.0)[:, None]
+    for score in (mig, sap):
+        with pytest.raises(ValueError, match="two latents"):
+            score(one, one)
+        with pytest.raises(ValueError, match="varies"):
+            score(np.hstack([one, one]), np.ones((40, 2)))
+    with pytest.raises(ValueError, match="20 at least"):
+        dci(one[:10], one[:10])

@@ -176,7 +176,10 @@ def _clinical(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mask_reader(masks: dict[str, Path]) -> Callable[[str], np.ndarray | None] | None:
-    """A reader of mask files: what is brighter than half is the lesion; a file that cannot be read is no mask."""
+    """A reader of mask files: what is brighter than half is the lesion; a file that cannot be read is no mask.
+
+    A file of nothing but 0 and 1 is taken at its word.
+    """
     if not masks:
         return None
 
@@ -187,9 +190,10 @@ def _mask_reader(masks: dict[str, Path]) -> Callable[[str], np.ndarray | None] |
             return None
         try:
             with Image.open(masks[image_id]) as image:
-                return np.asarray(image.convert("L")) > 127
-        except (OSError, ValueError):
+                pixels = np.asarray(image.convert("L"))
+        except (OSError, ValueError, Image.DecompressionBombError):
             return None
+        return np.asarray(pixels > (127 if pixels.max() > 1 else 0))
 
     return read
 

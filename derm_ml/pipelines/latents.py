@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from derm_ml.data.clinical import clinical_factors
-from derm_ml.disentanglement import associations, dci, mig, sap
+from derm_ml.disentanglement import LEAST, associations, dci, mig, sap
 from derm_ml.latent_results import LatentStudy
 from derm_ml.models.vae import ConvVae, Posterior
 from derm_ml.objectives.elbo import active_units, gaussian_kl
@@ -21,17 +21,27 @@ QUERIES, NEAREST, STEPS, WALKS = 8, 5, 9, 8
 SURE = 0.05  # adjusted p of an association that a traversal is shown for
 
 
-def study_latents(vae: ConvVae, setting: Setting) -> LatentStudy:
-    """Encode, associate with what is known of the images, walk, map, look for neighbours."""
+def study_latents(vae: ConvVae, setting: Setting, max_images: int = VALIDATION) -> LatentStudy:
+    """Encode, associate with what is known of the images, walk, map, look for neighbours.
+
+    Args:
+        max_images: validation images that are looked at, drawn once.
+
+    Raises:
+        ValueError: no training or no validation images.
+    """
     dataset = setting.dataset
     vae = place(vae, setting.device).eval()  # type: ignore[assignment]
-    rows = {name: _some(dataset.rows(name), most) for name, most in (("val", VALIDATION), ("train", TRAINING))}
+    rows = {name: _some(dataset.rows(name), most) for name, most in (("val", max_images), ("train", TRAINING))}
+    if not all(len(each) for each in rows.values()):
+        raise ValueError(f"latents are read on validation images beside training images: {dataset.counts}")
     posteriors = {name: _encode(vae, setting, chosen, name) for name, chosen in rows.items()}
     q = posteriors["val"]
     means = q.mean.numpy()
     factors = clinical_factors(dataset, rows["val"])
-    table = associations(means, factors)
-    known = factors.select_dtypes("number").dropna(axis=1)
+    # photographs of one lesion are no independent rows: with all of them p would be too small
+    alone = ~pd.Series(dataset.groups(rows["val"])).duplicated().to_numpy()
+    table = associations(means[alone], factors[alone].reset_index(drop=True))
     rates = gaussian_kl(q).mean(dim=0).numpy()
     walked = _worth_walking(table, rates)
     positions, mapped = _map(means)
@@ -40,13 +50,14 @@ def study_latents(vae: ConvVae, setting: Setting) -> LatentStudy:
     nearest = _nearest(means, posteriors["train"].mean.numpy())
     shown = _one_a_class(labels["val"])
     share = pd.Series(labels["train"]).value_counts(normalize=True)
+    told = labels["val"] != ""  # images without a label agree with nobody
     return LatentStudy(
         images=len(means),
         active=active_units(q.mean),
         rates=rates,
         parts=rate_parts(q, torch_generator(0, "rate parts"))._asdict(),
         associations=table,
-        scores=_scores(means, known) if dataset.kind == "synthetic" else {},
+        scores=_scores(means, factors) if dataset.kind == "synthetic" else {},
         walked=walked,
         walks=_walk(vae, q.mean[shown[:1]], [latent for _, latent, _, _ in walked], setting),
         steps=tuple(np.linspace(-3, 3, STEPS)),
@@ -57,8 +68,8 @@ def study_latents(vae: ConvVae, setting: Setting) -> LatentStudy:
         query_labels=tuple(labels["val"][shown]),
         neighbours=np.stack([np.asarray(dataset.images[rows["train"][each]]) for each in nearest[shown]]),
         neighbour_labels=tuple(tuple(labels["train"][each]) for each in nearest[shown]),
-        agreement=float((labels["train"][nearest] == labels["val"][:, None]).mean()),
-        by_chance=float(np.mean([share.get(label, 0.0) for label in labels["val"]])),
+        agreement=float((labels["train"][nearest] == labels["val"][:, None])[told].mean()) if told.any() else np.nan,
+        by_chance=float(np.mean([share.get(label, 0.0) for label in labels["val"][told]])) if told.any() else np.nan,
     )
 
 
@@ -80,7 +91,10 @@ def _encode(vae: ConvVae, setting: Setting, rows: np.ndarray, name: str) -> Post
 
 
 def _scores(means: np.ndarray, factors: pd.DataFrame) -> dict[str, float]:
-    values = factors.to_numpy(float)
+    """Against the factors that vary; none with one latent, or with fewer images than a score can be read from."""
+    values = factors.loc[:, factors.nunique() > 1].to_numpy(float)
+    if len(means) < LEAST or means.shape[1] < 2 or not values.size:
+        return {}
     found = dci(means, values)
     return {"MIG": mig(means, values), "SAP": sap(means, values), **{f"DCI {k}": v for k, v in found._asdict().items()}}
 
@@ -116,7 +130,9 @@ def _map(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.manifold import TSNE
 
     chosen = _some(np.arange(len(means)), MAPPED)
-    if len(chosen) < 10:
+    if means.shape[1] < 2:
+        return np.column_stack([means[chosen, 0], np.zeros(len(chosen))]), chosen
+    if len(chosen) < 10 or not np.ptp(means[chosen], axis=0).any():
         return np.zeros((len(chosen), 2)), chosen
     perplexity = min(30.0, (len(chosen) - 1) / 3)
     made = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(means[chosen])

@@ -56,19 +56,33 @@ def save_latents(study: LatentStudy, folder: Path) -> Extra:
 def _sentences(study: LatentStudy) -> tuple[str, ...]:
     lines = [
         f"{study.active} of {len(study.rates)} latents are active on {study.images:,} validation images.",
-        f"Of the five nearest training images in latent space {100 * study.agreement:.0f} % have the image's class "
-        f"({100 * study.by_chance:.0f} % by chance).",
     ]
+    if np.isfinite(study.agreement):
+        lines.append(
+            f"Of the five nearest training images in latent space {100 * study.agreement:.0f} % have the image's class "
+            f"({100 * study.by_chance:.0f} % by chance)."
+        )
+    if _saturated(study):
+        lines.append(
+            f"The codes tell all {study.images:,} images apart: the mutual information stands at its ceiling, the "
+            "logarithm of their number, and what goes beyond it counts as total correlation. With more images that "
+            "would fall: read it as an upper bound."
+        )
     sure = study.associations[study.associations["p_adjusted"] < SURE]
     tried = sorted(set(study.associations["factor"]))
     if tried:
         lines.append(
             f"{len(sure)} of {len(study.associations)} pairs of a latent and a factor ({', '.join(tried)}) go together "
-            "(Benjamini and Hochberg, 5 %). An association is no cause, and several latents may share a factor."
+            "(one image a lesion; Benjamini and Hochberg, 5 %). An association is no cause, and several latents may "
+            "share a factor."
         )
     else:
         lines.append("The data has no masks, ages, sexes or sites that latents could be held against.")
     return tuple(lines)
+
+
+def _saturated(study: LatentStudy) -> bool:
+    return study.images > 1 and study.parts["mutual_information"] > 0.97 * float(np.log(study.images))
 
 
 def _scores(study: LatentStudy) -> pd.DataFrame:
@@ -80,7 +94,8 @@ def _scores(study: LatentStudy) -> pd.DataFrame:
     }
     rows += [(names[key], f"{value:.1f}") for key, value in study.parts.items()]
     rows += [(name, f"{value:.3f}") for name, value in study.scores.items()]
-    rows.append(("neighbours of the same class", f"{study.agreement:.3f} ({study.by_chance:.3f} by chance)"))
+    if np.isfinite(study.agreement):
+        rows.append(("neighbours of the same class", f"{study.agreement:.3f} ({study.by_chance:.3f} by chance)"))
     return pd.DataFrame(rows, columns=["score", "value"])
 
 
@@ -91,8 +106,8 @@ def _best(study: LatentStudy) -> pd.DataFrame:
     best = table.loc[table.groupby("factor", sort=False)["effect"].apply(lambda each: each.abs().idxmax())]
     shown = best.assign(
         effect=[
-            f"{e:.2f} ({'Spearman' if k == 'rho' else 'eta squared'})"
-            for e, k in zip(best["effect"], best["kind"], strict=True)
+            f"{e:.2f} ({low:.2f} to {high:.2f}, Spearman)" if k == "rho" else f"{e:.2f} (eta squared)"
+            for e, k, low, high in zip(best["effect"], best["kind"], best["low"], best["high"], strict=True)
         ],
         p_adjusted=["< 0.001" if p < 0.001 else f"{p:.3f}" for p in best["p_adjusted"]],
     )
@@ -123,7 +138,7 @@ def _traversals(study: LatentStudy) -> Any:
         }
         line[0].set_ylabel(f"latent {latent}\n{words[kind]}", rotation=0, ha="right", va="center", fontsize=9)
     for axis, step in zip(axes[0], study.steps, strict=True):
-        axis.set_title(f"{step:+.1f}", fontsize=9)
+        axis.set_title(f"{step:+.2f}" if step else "0", fontsize=9)
     return figure
 
 
@@ -136,7 +151,7 @@ def _associations(study: LatentStudy) -> Any:
     effect = table.pivot(index="factor", columns="latent", values="effect")[sorted(strongest)]
     sure = table.pivot(index="factor", columns="latent", values="p_adjusted")[sorted(strongest)] < SURE
     figure, axis = pyplot.subplots(
-        figsize=(0.42 * len(effect.columns) + 3, 0.42 * len(effect) + 1.6), layout="constrained"
+        figsize=(0.46 * len(effect.columns) + 3, 0.42 * len(effect) + 1.6), layout="constrained"
     )
     image = axis.imshow(effect, cmap="RdBu_r", vmin=-0.7, vmax=0.7, aspect="auto")
     for (row, column), value in np.ndenumerate(effect.to_numpy()):
@@ -144,13 +159,13 @@ def _associations(study: LatentStudy) -> Any:
             axis.text(
                 column,
                 row,
-                f"{value:.1f}",
+                f"{value:.2f}",
                 ha="center",
                 va="center",
                 fontsize=7,
                 color="white" if abs(value) > 0.4 else "black",
             )
-            axis.plot(column, row - 0.36, ".", color="black", markersize=3)
+            axis.plot(column, row - 0.36, ".", color="white" if abs(value) > 0.4 else "black", markersize=3)
     axis.set_xticks(range(len(effect.columns)), effect.columns, fontsize=8, rotation=90)
     axis.set_yticks(range(len(effect)), effect.index, fontsize=9)
     axis.set_xlabel("latent")

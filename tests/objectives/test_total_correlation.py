@@ -73,3 +73,26 @@ def test_two_latents_that_move_together_have_total_correlation():
     assert rate_parts(q, generator).total_correlation == pytest.approx(expected, rel=0.12)
     apart = Posterior(torch.stack([a, b], dim=1), q.log_variance)
     assert rate_parts(apart, generator).total_correlation < 0.1
+
+
+def test_one_gaussian_latent_against_its_closed_forms():
+    """Means N(0, s2), posteriors N(mean, v): I = ln(1 + s2 / v) / 2; dimension-wise = KL(N(0, s2 + v) || N(0, 1))."""
+    generator = torch.Generator().manual_seed(2)
+    s2, v = 2.0, 0.5
+    means = math.sqrt(s2) * torch.randn(3000, 1, generator=generator)
+    parts = rate_parts(Posterior(means, torch.full_like(means, math.log(v))), generator)
+    assert parts.mutual_information == pytest.approx(0.5 * math.log(1 + s2 / v), abs=0.05)
+    assert parts.dimension_wise == pytest.approx(0.5 * (s2 + v - 1 - math.log(s2 + v)), abs=0.05)
+    assert parts.total_correlation == pytest.approx(0, abs=1e-4)
+
+
+def test_beyond_the_ceiling_total_correlation_is_an_upper_bound_that_falls_with_images():
+    """Independent latents (no total correlation), but more nats a code than ln n: the report says so."""
+    found = []
+    for count in (100, 400, 1600):
+        generator = torch.Generator().manual_seed(3)
+        q = Posterior(torch.randn(count, 6, generator=generator), torch.full((count, 6), -4.0))
+        parts = rate_parts(q, generator)
+        assert parts.mutual_information == pytest.approx(math.log(count), rel=0.03)
+        found.append(parts.total_correlation)
+    assert found[0] > found[1] > found[2] > 0
