@@ -67,6 +67,8 @@ def figure(table: pd.DataFrame, measure: str, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    planted = {data for data, part in table.groupby("data") if (part["noise"] > 0).any()}
+    table = table[table["data"].isin(planted)]
     drawn, axis = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
     styles = zip(
         table.groupby(["data", "splits"]),

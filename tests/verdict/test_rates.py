@@ -31,7 +31,14 @@ def test_the_table_counts(tmp_path):
     for number in range(10):
         for measure in ("macro AUROC", "ECE"):
             called = number == 3 and measure == "ECE"
-            row = {"comparison": number, "noise": 0.0, "data": "d", "splits": 3, "measure": measure, "difference": 0.01}
+            row = {
+                "comparison": number,
+                "noise": 0.5 * (number > 4),
+                "data": "d",
+                "splits": 3,
+                "measure": measure,
+                "difference": 0.01,
+            }
             row |= {
                 "low": -0.01,
                 "high": 0.03,
@@ -39,6 +46,8 @@ def test_the_table_counts(tmp_path):
                 "word": "worse" if called else "not shown",
             }
             lines.append(json.dumps(row))
+            found = {**row, "noise": 0.5, "word": "better", "p": 0.001, "difference": 0.08}  # outside its own interval
+            lines.append(json.dumps(found))
     path = tmp_path / "rates.jsonl"
     path.write_text("\n".join(lines))
     table = str(ROOT / "benchmarks" / "verdict_table.py")
@@ -48,4 +57,6 @@ def test_the_table_counts(tmp_path):
     ).stdout
     assert "10.0 % [0.3, 44.5]" in said  # one of ten, Clopper and Pearson
     assert "0.0 % [0.0, 30.8]" in said
+    assert "100.0 % [69.2, 100.0]" in said  # all planted ones were called
+    assert "0.0800" in said
     assert figure.is_file()
