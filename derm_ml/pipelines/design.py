@@ -49,12 +49,7 @@ class Cell(NamedTuple):
     split: Split
     seed: int
     place: Place
-
-    @property
-    def name(self) -> str:
-        """Of the nested run, and of its file."""
-        percent = f"{100 * self.place.fraction:g}"
-        return f"{self.arm}-{self.place.protocol}-{self.place.mode}-{percent}pc-split{self.split.seed}-seed{self.seed}"
+    name: str  # of the nested run, and of its file
 
     @property
     def tags(self) -> dict[str, str]:
@@ -112,11 +107,20 @@ def plan_runs(config: CompareConfig, splits: list[Split]) -> Iterator[Cell]:
     tuned = sum(place.protocol == "tuned" for place in places) * len(config.arm_names) * len(splits)
     total = len(places) * len(config.arm_names) * len(splits) * len(seeds)
     note_line(f"{total} runs, and {tuned * len(candidates(config))} short ones to tune them")
+    varied = {"protocol": config.protocol_names, "mode": config.mode_names, "fraction": config.fractions}
+
+    def cell(arm: str, split: Split, seed: int, place: Place) -> Cell:
+        """Named by what varies in this comparison: `vae-seed0`, or `vae-tuned-10pc-split1-seed0`."""
+        parts = {"protocol": place.protocol, "mode": place.mode, "fraction": f"{100 * place.fraction:g}pc"}
+        told = [text for key, text in parts.items() if len(varied[key]) > 1]
+        told += [f"split{split.seed}"] if len(splits) > 1 else []
+        return Cell(arm, split, seed, place, "-".join([arm, *told, f"seed{seed}"]))
+
     for place in places:
         for split in splits:
             for arm in config.arm_names:
-                yield from (Cell(arm, split, seed, place) for seed in seeds)
+                yield from (cell(arm, split, seed, place) for seed in seeds)
     if splits[0].champion:  # for promotion alone: the rule compares under one protocol with all labels
         protocol = "identical" if "identical" in config.protocol_names else "tuned"
         place = Place(protocol, config.mode_names[0], config.fractions[0])
-        yield from (Cell("champion", splits[0], seed, place) for seed in seeds)
+        yield from (cell("champion", splits[0], seed, place) for seed in seeds)

@@ -29,8 +29,6 @@ CELLS = """name => {
 }"""
 ARMS = ("vae", "imagenet", "random", "pixels", "majority")
 
-NESTED = "{}-identical-frozen-100pc-split0-seed0"
-
 
 @pytest.fixture(scope="module")
 def runs(native, tmp_path_factory) -> dict[str, str]:
@@ -107,11 +105,11 @@ def look(native) -> Iterator:
 
 
 def test_runs_of_a_comparison_stand_side_by_side(runs, look, native):
-    ids, experiments = ([runs[NESTED.format(arm)] for arm in ARMS], [runs["experiment"]])
+    ids, experiments = ([runs[f"{arm}-seed0"] for arm in ARMS], [runs["experiment"]])
     where = f"runs={quote(json.dumps(ids))}&experiments={quote(json.dumps(experiments))}"
     page = look("compare", f"/compare-runs?{where}", "Comparing 5 Runs", "gap/loss")
     text = page.inner_text("body")
-    for name in ("gap/loss", "gap/accuracy", *(NESTED.format(arm) for arm in ARMS)):
+    for name in ("gap/loss", "gap/accuracy", *(f"{arm}-seed0" for arm in ARMS)):
         assert name in text, name
     columns = []
     for name in ("gap/loss", "test/auroc"):
@@ -131,7 +129,7 @@ def test_runs_of_a_comparison_stand_side_by_side(runs, look, native):
 
 
 def test_the_gap_of_the_arms_in_one_chart(runs, look):
-    ids, name = json.dumps([runs[NESTED.format(arm)] for arm in ARMS]), json.dumps("gap/loss")
+    ids, name = json.dumps([runs[f"{arm}-seed0"] for arm in ARMS]), json.dumps("gap/loss")
     path = f"/metric?runs={quote(ids)}&metric={quote(name)}&experiments={quote(json.dumps([runs['experiment']]))}"
     keys = f"&plot_metric_keys={quote(json.dumps(['gap/loss']))}&x_axis=step&y_axis_scale=linear"
     page = look("gap", path + keys, "Completed Runs")
