@@ -8,6 +8,7 @@ from pathlib import Path
 
 from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig, SearchConfig
 from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.progress import note_line
 from derm_ml.results import Comparison, VaeSnapshot
 from derm_ml.tracking.mlflow import MlflowTracker, attach, open_run
 
@@ -82,6 +83,7 @@ def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
         encoders = RegisteredEncoders(tracker.client, Path(folder))
         comparison = compare.run(config, tracker, encoders, run_folder(tracker.run_id))
     target = Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id
+    note_line(f"{len(comparison.runs)} runs are done; writing the report")
     latents = save_latents(comparison.latents, target) if comparison.latents else None
     report, answer, table = write_report(comparison, target, latents)
     for path in sorted(report.parent.iterdir()):
