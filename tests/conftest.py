@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# A shell starts its background jobs with Ctrl-C ignored, and children inherit that: the tests that interrupt would wait.
+# A shell starts its background jobs with Ctrl-C ignored, and children inherit that: tests that interrupt would wait.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

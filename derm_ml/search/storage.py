@@ -68,6 +68,7 @@ class PatientStorage(_Patient):  # type: ignore[misc]
         self.inner = optuna.storages.get_storage(self.database)
         self.patient = True  # False once the worker is leaving: it then gives the database five seconds
         self._silent_since: dict[int, float] = {}
+        self._back = float("-inf")  # when the database last came back
 
     def patiently(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call until the database answers, every two seconds; says so once, and once when it is back."""
@@ -89,6 +90,7 @@ class PatientStorage(_Patient):  # type: ignore[misc]
         answer = retrying(call, *args, **kwargs)
         if said[0]:
             note_line("the studies' database is back")
+            self._back = time.monotonic()
         return answer
 
     def close(self) -> None:
@@ -127,6 +129,10 @@ class PatientStorage(_Patient):  # type: ignore[misc]
         running = {trial._trial_id for trial in self.get_all_trials(study_id, False, (TrialState.RUNNING,))}
         silent = running - self.patiently(self._beating)
         now = time.monotonic()
+        if (
+            now - self._back < self.grace
+        ):  # nobody could beat while the database was away: let the living be heard first
+            return []
         self._silent_since = {each: self._silent_since.get(each, now) for each in silent}
         return stale + [each for each, since in self._silent_since.items() if now - since > self.grace]
 
