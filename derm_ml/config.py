@@ -161,7 +161,7 @@ class CompareConfig(HeadConfig):
     splits: int = option(1, "splits of the data, at split_seed, split_seed + 1, ...; each has its own encoder")
     label_fractions: str = option("1", "fractions of the labelled training groups, nested: 0.01,0.1,1 say")
     protocols: str = option(
-        "identical,tuned", "identical (one recipe for every arm) and tuned (each arm's best of 12, by validation loss)"
+        "identical,tuned", "identical (one recipe for every arm) and tuned (each arm's best of 16, by validation loss)"
     )
     modes: str = option("frozen", "frozen (features, then a head), full (all weights train), or both")
     gap_margin: float = option(0.05, "a gap of the loss within this many nats of zero counts as near zero")

@@ -49,6 +49,20 @@ class LinearHead(nn.Module):
         return self.linear(self.standardise(features))  # type: ignore[no-any-return]
 
 
+class LinearHeads(nn.Module):
+    """Several linear layers on the same standardised features, each starting at zero: one product for all of them."""
+
+    def __init__(self, width: int, classes: int, count: int) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(torch.zeros(classes, width) for _ in range(count))
+        self.biases = nn.ParameterList(torch.zeros(classes) for _ in range(count))
+
+    def forward(self, features: Float[Tensor, "b d"]) -> Float[Tensor, "b k heads"]:
+        """Every head's logits."""
+        logits = nn.functional.linear(features, torch.cat(list(self.weights)), torch.cat(list(self.biases)))
+        return logits.reshape(len(features), len(self.biases), -1).transpose(1, 2)
+
+
 class FeatureExtractor(nn.Module):
     """What is exported: images in [0, 1] to the pooled features of the last or of all stages."""
 

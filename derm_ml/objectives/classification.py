@@ -29,3 +29,22 @@ class ClassificationObjective:
         """The loss and its sum over the batch."""
         loss = functional.cross_entropy(self.model(inputs).float(), self.labels[rows], reduction="sum")
         return Losses(loss / len(rows), {"loss": loss.detach()})
+
+
+class SideBySide(ClassificationObjective):
+    """The sum of the mean log-losses of heads that share nothing but their inputs: each is trained as if alone.
+
+    A head that diverged is left to itself: its loss is no part of the sum, and its weights stay what they became.
+
+    Args:
+        model: inputs to logits of every head, [b, k, heads].
+        labels: as in ClassificationObjective.
+    """
+
+    def __call__(self, inputs: Tensor, rows: Tensor, epoch: float, generator: torch.Generator | None) -> Losses:
+        """The loss, and its sum over the batch and the heads."""
+        logits = self.model(inputs).float()
+        labels = self.labels[rows, None].expand(-1, logits.shape[2])
+        of_heads = functional.cross_entropy(logits, labels, reduction="none").sum(dim=0)
+        loss = of_heads[of_heads.isfinite()].sum()
+        return Losses(loss / len(rows), {"loss": loss.detach()})

@@ -18,9 +18,10 @@ from derm_ml.models.pretrained import load_vae
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.design import Cell, Encoders, Split, plan_runs, prepare_splits
 from derm_ml.pipelines.external import open_external
+from derm_ml.pipelines.features import Recipe
 from derm_ml.pipelines.finetune import ArmFactory, epochs_of
 from derm_ml.pipelines.latents import study_latents
-from derm_ml.pipelines.protocols import Recipe, check_fed_alike, recipe_of, shared_recipe
+from derm_ml.pipelines.protocols import check_fed_alike, recipe_of, shared_recipe
 from derm_ml.pipelines.setup import Setting
 from derm_ml.progress import progress
 from derm_ml.results import ArmRun, Comparison, External, Place, SplitFacts

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from derm_ml.config import HeadConfig
-from derm_ml.metrics import classification_metrics
+from derm_ml.metrics import classification_metrics, sample_losses
 from derm_ml.models.backbones import Encoder
-from derm_ml.models.heads import Extractor, FeatureExtractor, LinearHead
-from derm_ml.objectives.classification import ClassificationObjective
+from derm_ml.models.heads import Extractor, FeatureExtractor, LinearHead, LinearHeads
+from derm_ml.objectives.classification import ClassificationObjective, SideBySide
 from derm_ml.pipelines.setup import Setting, features_only, place
 from derm_ml.progress import progress
 from derm_ml.seeding import torch_generator
 from derm_ml.training.batches import TensorBatches
 from derm_ml.training.evaluation import evaluate_classifier, gather, probabilities
-from derm_ml.training.trainer import Precision, Trainer
+from derm_ml.training.trainer import Group, Precision, Trainer
 from derm_ml.training.witness import Witness
 
 
@@ -59,6 +60,14 @@ def no_features(setting: Setting, rows: np.ndarray) -> SplitFeatures:
     return SplitFeatures(constant, setting.dataset.codes(rows), torch.from_numpy(rows).to(setting.device))
 
 
+class Recipe(NamedTuple):
+    """What the protocol `tuned` may change, and whether the choice lies at the edge of the list."""
+
+    lr: float
+    weight_decay: float
+    edge: bool = False
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """A head's step is a product of 64 x 1,792 by 1,792 x 7: further threads only wait for each other, on a busy
@@ -87,11 +96,9 @@ class HeadTraining:
         self.head = LinearHead(train.features.shape[1], len(classes)).to(device)
         self.head.standardise_by(train.features)
         self.train, self.val = self._standardised(train), self._standardised(val)
-        by_row = torch.full((int(train.rows.max()) + 1,), -1, dtype=torch.int64, device=device)
-        by_row[train.rows] = torch.from_numpy(train.labels).to(device)
         self.precision = Precision(device)  # a linear map: float32 everywhere
         self.trainer = Trainer(
-            ClassificationObjective(self.head.linear, by_row),
+            ClassificationObjective(self.head.linear, _labels_by_row(train)),
             steps=-(-len(train.rows) // self.batch_size),
             epochs=config.epochs,
             lr=config.lr * HEAD_LR_SCALE,
@@ -124,6 +131,46 @@ class HeadTraining:
 
     def _predict(self, split: SplitFeatures) -> np.ndarray:
         return probabilities(self.head.linear, TensorBatches(split.features, split.rows, 8192), self.precision)
+
+
+def side_by_side(
+    train: SplitFeatures, val: SplitFeatures, classes: int, config: HeadConfig, recipes: Sequence[Recipe], seed: int
+) -> np.ndarray:
+    """Validation log-loss [recipes] after the last epoch of one head a recipe, nan where it diverged.
+
+    Each is trained as `HeadTraining` would train it alone, on the same batches; but a batch is fetched once, and one
+    product serves them all.
+    """
+    scaling = LinearHead(train.features.shape[1], classes).to(train.features.device)
+    scaling.standardise_by(train.features)
+    inputs = scaling.standardise(train.features)
+    heads = LinearHeads(inputs.shape[1], classes, len(recipes)).to(inputs.device)
+    precision = Precision(inputs.device)
+    trainer = Trainer(
+        SideBySide(heads, _labels_by_row(train)),
+        steps=-(-len(train.rows) // config.batch_size),
+        epochs=config.epochs,
+        groups=[
+            Group([weight, bias], recipe.lr * HEAD_LR_SCALE, recipe.weight_decay)
+            for weight, bias, recipe in zip(heads.weights, heads.biases, recipes, strict=True)
+        ],
+        seed=seed,
+        precision=precision,
+    )
+    with one_thread():
+        for epoch in range(config.epochs):
+            order = torch_generator(seed, "order", epoch)
+            trainer.train_epoch(TensorBatches(inputs, train.rows, config.batch_size, order))
+    batches = TensorBatches(scaling.standardise(val.features), val.rows, 8192)
+    spoken = gather(heads, batches, precision).double().softmax(dim=1).cpu().numpy()
+    return np.array([sample_losses(spoken[:, :, number], val.labels).mean() for number in range(len(recipes))])
+
+
+def _labels_by_row(split: SplitFeatures) -> Tensor:
+    """Class codes of all rows up to the last that the split has, -1 where it has none: what an objective looks up."""
+    codes = torch.full((int(split.rows.max()) + 1,), -1, dtype=torch.int64, device=split.rows.device)
+    codes[split.rows] = torch.from_numpy(split.labels).to(codes.device)
+    return codes
 
 
 # The head divides its standardised features by sqrt(d); Adam's step on the logits of d weights is then lr * sqrt(d)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,12 +12,20 @@ from derm_ml.config import FLOORS, FinetuneConfig, HeadConfig, resolved
 from derm_ml.data.splits import label_fraction
 from derm_ml.errors import UserError
 from derm_ml.pipelines.arms import EncoderFiles, Resolve, arm_of, build_arm
-from derm_ml.pipelines.features import HeadTraining, SplitFeatures, extract, no_features, pixel_features
+from derm_ml.pipelines.features import (
+    HeadTraining,
+    Recipe,
+    SplitFeatures,
+    extract,
+    no_features,
+    pixel_features,
+    side_by_side,
+)
 from derm_ml.pipelines.full import FullTraining
 from derm_ml.pipelines.setup import Setting, prepare_setting
 from derm_ml.tracking.base import Tracker
 from derm_ml.training.checkpoint import load_checkpoint, save_checkpoint
-from derm_ml.training.trainer import Trainer
+from derm_ml.training.trainer import NonFiniteLoss, Trainer
 from derm_ml.training.witness import Witness
 
 Watch = Callable[[int, Mapping[str, float]], None]
@@ -78,8 +86,7 @@ class ArmFactory:
 
             return ArmTraining(full.trainer, origin, full.step, full.evaluate, predict, full.witness)
         features = self._features(arm, seed)
-        parts = [features.take(np.searchsorted(self.rows, rows)) for rows in (train, val)]
-        head = HeadTraining(parts[0], parts[1], dataset.classes, config, seed)
+        head = HeadTraining(*self._pair(features, train, val), dataset.classes, config, seed)
 
         def predict_frozen(name: str) -> np.ndarray:
             if name == "external":
@@ -88,6 +95,27 @@ class ArmFactory:
 
         origin = self._origins[self._key(arm, seed)]
         return ArmTraining(head.trainer, origin, head.step, head.evaluate, predict_frozen, head.witness)
+
+    def validation_losses(
+        self, arm: str, seed: int, mode: str, fraction: float, recipes: Sequence[Recipe]
+    ) -> np.ndarray:
+        """Validation log-loss [recipes] of the arm after its last epoch with each recipe, nan where it diverged."""
+        if mode == "frozen" or arm in FLOORS:
+            dataset = self.setting.dataset
+            rows = self.training_rows(fraction), dataset.rows("val", labelled=True)
+            pair = self._pair(self._features(arm, seed), *rows)
+            return side_by_side(*pair, len(dataset.classes), self.config, recipes, seed)
+        losses = []
+        for recipe in recipes:
+            own = replace(self.config, lr=recipe.lr, weight_decay=recipe.weight_decay)
+            training = self.with_config(own).make(arm, seed, mode, fraction)
+            try:
+                for _ in range(own.epochs):
+                    training.step()
+                losses.append(training.evaluate()["val/loss"])
+            except NonFiniteLoss:
+                losses.append(np.nan)
+        return np.array(losses)
 
     def check(self, arms: Iterable[str]) -> None:
         """Build every arm's encoder once.
@@ -105,6 +133,10 @@ class ArmFactory:
         rows = dataset.rows("train", labelled=True)
         groups, codes = dataset.groups(rows), dataset.codes(rows)
         return label_fraction(rows, groups, codes, fraction, self.config.split_seed)
+
+    def _pair(self, features: SplitFeatures, train: np.ndarray, val: np.ndarray) -> tuple[SplitFeatures, SplitFeatures]:
+        taken = [features.take(np.searchsorted(self.rows, rows)) for rows in (train, val)]
+        return taken[0], taken[1]
 
     def _rows(self, name: str) -> np.ndarray:
         if name == "external":

@@ -39,7 +39,7 @@ def methods(comparison: Comparison) -> str:
         "batches and augmentation at a seed, which was verified by a digest of what the optimiser was fed."
     )
     tuned = (
-        "Under the tuned protocol learning rate and weight decay were chosen for each arm out of the same twelve "
+        "Under the tuned protocol learning rate and weight decay were chosen for each arm out of the same sixteen "
         "candidates by validation log-loss."
     )
     interval = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from derm_ml.objectives.base import Losses, Objective
 from derm_ml.progress import Progress
@@ -35,6 +36,14 @@ class Precision:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
 
+class Group(NamedTuple):
+    """Parameters that are trained with one peak learning rate and weight decay."""
+
+    params: Sequence[nn.Parameter]
+    lr: float
+    weight_decay: float
+
+
 class Trainer:
     """Trains an objective's model for a fixed number of epochs, an epoch a call.
 
@@ -47,7 +56,8 @@ class Trainer:
         epochs: of the whole training (the schedule's length).
         lr: peak learning rate. weight_decay: AdamW's.
         warmup: epochs of linear warm-up before the cosine to zero.
-        clip: the gradient's largest norm.
+        clip: the gradient's largest norm, of each group by itself.
+        groups: parameters with a peak rate and a decay of their own, in place of the objective's whole model.
     """
 
     def __init__(
@@ -56,20 +66,22 @@ class Trainer:
         *,
         steps: int,
         epochs: int,
-        lr: float,
-        weight_decay: float,
         seed: int,
         precision: Precision,
+        lr: float = 0.0,
+        weight_decay: float = 0.0,
         warmup: float = 0.0,
         clip: float = 1.0,
+        groups: Sequence[Group] = (),
     ) -> None:
         self.objective, self.precision = objective, precision
         self.steps, self.epochs, self.seed, self.clip = steps, epochs, seed, clip
         self.epoch = 0
-        trained = [parameter for parameter in objective.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, fused=True)
-        self.lr = lr
-        self._trained = trained
+        if not groups:
+            trained = [parameter for parameter in objective.model.parameters() if parameter.requires_grad]
+            groups = [Group(trained, lr, weight_decay)]
+        self._groups = groups
+        self.optimizer = torch.optim.AdamW([group._asdict() for group in groups], fused=True)
         self._factor = warmup_cosine(steps * epochs, int(warmup * steps))
 
     def train_epoch(
@@ -87,13 +99,14 @@ class Trainer:
         images = 0
         for number, (inputs, rows) in enumerate(batches):
             step = self.epoch * self.steps + number
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.lr * self._factor(step)
+            for group, peak in zip(self.optimizer.param_groups, self._groups, strict=True):
+                group["lr"] = peak.lr * self._factor(step)
             with self.precision.context():
                 losses = self.objective(inputs, rows, step / self.steps, noise)
             self.optimizer.zero_grad(set_to_none=True)
             losses.loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self._trained, self.clip)
+            for own in self._groups:
+                torch.nn.utils.clip_grad_norm_(own.params, self.clip)
             self.optimizer.step()
             images += len(rows)
             for name, value in losses.sums.items():

@@ -90,11 +90,11 @@ def test_another_recipe_is_another_feed(designed, tmp_path, change):
     assert other.of("pixels", ALL)[0].feed != designed[0].of("pixels", ALL, 0)[0].feed
 
 
-def test_tuned_takes_the_best_of_the_same_twelve_by_validation_loss(designed):
+def test_tuned_takes_the_best_of_the_same_sixteen_by_validation_loss(designed):
     comparison, _, _ = designed
     tuned = Place("tuned", "frozen", 1.0)
     grid = {(each.lr, each.weight_decay) for each in protocols.candidates(CompareConfig(**SMALL))}
-    assert len(grid) == 12
+    assert len(grid) == 16
     for arm in ("random", "pixels"):
         for split in (0, 1):
             chosen = {(each.lr, each.weight_decay) for each in comparison.of(arm, tuned, split)}
