@@ -105,8 +105,9 @@ def interrupted(words, folders):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    said = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130
+    assert f"-P resume={new[0].info.run_id}" in said
     assert connect().get_run(new[0].info.run_id).info.status == "KILLED"
     return new[0].info.run_id
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig, SearchConfig
@@ -22,7 +24,7 @@ def run(name: str, config: CommonConfig) -> None:
         return
     searches = isinstance(config, SearchConfig) and config.trials > 0
     title = f"{name} search" if searches else name
-    with open_run(config.experiment, title, getattr(config, "resume", "")) as tracker:
+    with open_run(config.experiment, title, getattr(config, "resume", "")) as tracker, _resumable(tracker.run_id):
         if searches:
             from derm_ml.cli import search
 
@@ -33,6 +35,19 @@ def run(name: str, config: CommonConfig) -> None:
             _finetune(config, tracker)
         elif isinstance(config, CompareConfig):
             _compare(config, tracker)
+
+
+@contextmanager
+def _resumable(run_id: str) -> Iterator[None]:
+    """Ctrl-C says how to go on, where there is anything to go on from (a search goes on by itself)."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not run_folder(run_id).is_dir():
+            raise
+        raise KeyboardInterrupt(
+            f"what is finished is kept: give the same command --resume {run_id} (mlflow run: -P resume={run_id})"
+        ) from None
 
 
 def run_folder(run_id: str) -> Path:

@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _run(words)
     except UserError as error:
         return _failed(error, words, 2)
-    except KeyboardInterrupt:
-        print("derm-ml: interrupted; the last checkpoint is kept", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(f"derm-ml: interrupted{f'; {stopped}' if str(stopped) else ''}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
