@@ -17,6 +17,7 @@ ARMS = ("vae", "imagenet", "random", "pixels", "majority")
 FLOORS = ("pixels", "majority")
 PROTOCOLS = ("identical", "tuned")
 MODES = ("frozen", "full")
+PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
 
 
 def option(default: Any, text: str) -> Any:
@@ -95,8 +96,14 @@ class PretrainConfig(SearchConfig):
     epochs: int = option(18, "passes over the training images")
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
     latent_dim: int = option(128, "dimensions of the Gaussian posterior")
-    beta: float = option(1.0, "weight of the rate (KL) in the objective; 1 is the ELBO")
-    kl_warmup: int = option(3, "epochs over which beta rises linearly from zero")
+    regulariser: str = option(
+        "kl", "what beta weighs: kl (beta-VAE), tc (beta-TCVAE), dip1, dip2 (DIP-VAE-I, -II), capacity (annealed)"
+    )
+    beta: float = option(1.0, "weight of the regulariser; with kl it is that of the rate, and 1 is the ELBO")
+    free_bits: float = option(0.0, "nats that each latent's rate may take at no cost (kl only)")
+    capacity: float = option(25.0, "nats that the rate is drawn to (capacity only)")
+    kl_warmup: int = option(3, "epochs over which the regulariser rises linearly from zero")
+    kl_cycles: int = option(0, "instead of once, it rises in each of so many equal parts of the training (0: once)")
     augment: float = option(1.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
     figures_every: int = option(6, "epochs between reconstruction, sample and traversal figures (and probes)")
     space: str = option(
@@ -111,7 +118,13 @@ class PretrainConfig(SearchConfig):
         _in_range("epochs", self.epochs, 1, 100_000)
         _in_range("lr", self.lr, 0, 10)
         _in_range("latent_dim", self.latent_dim, 1, 8192)
+        _one_of("regulariser", self.regulariser, PENALTIES)
         _in_range("beta", self.beta, 0, 1e6)
+        _in_range("free_bits", self.free_bits, 0, 100)
+        _in_range("capacity", self.capacity, 0, 1e6)
+        _in_range("kl_cycles", self.kl_cycles, 0, self.epochs)
+        if self.free_bits and self.regulariser != "kl":
+            raise UserError(f"free_bits={self.free_bits:g} is for regulariser=kl, not {self.regulariser}: leave it out")
         _in_range("kl_warmup", self.kl_warmup, 0, 100_000)
         _in_range("augment", self.augment, 0, 2)
         _in_range("figures_every", self.figures_every, 1, 100_000)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -28,6 +29,17 @@ class Posterior(NamedTuple):
         # One CPU stream for every device: the same seed gives the same noise on a CPU and on a GPU.
         noise = torch.randn(self.mean.shape, generator=generator).to(self.mean)
         return self.mean + (0.5 * self.log_variance).exp() * noise
+
+
+def gaussian_kl(posterior: Posterior) -> Float[Tensor, "b z"]:
+    """KL(q(z | x) || N(0, I)) of every latent, in nats ([1], appendix B); sum over the latents for an image's rate."""
+    mean, log_variance = posterior
+    return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
+
+
+def gaussian_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """log N(z; mean, variance) of every dimension, in nats; shapes broadcast."""
+    return -0.5 * ((z - mean).square() * (-log_variance).exp() + log_variance + math.log(2 * math.pi))
 
 
 class ConvVae(nn.Module):

@@ -10,10 +10,8 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from derm_ml.models.vae import Posterior
+from derm_ml.models.vae import Posterior, gaussian_log_density
 
 CHUNK = 2**25  # elements held at a time: 128 MB of float32
 
@@ -31,18 +29,11 @@ class RateParts(NamedTuple):
         return sum(self)
 
 
-def gaussian_log_density(
-    z: Float[Tensor, "m 1 d"], mean: Float[Tensor, "1 n d"], log_variance: Float[Tensor, "1 n d"]
-) -> Float[Tensor, "m n d"]:
-    """log N(z; mean, variance) of every dimension, every z under every Gaussian."""
-    return -0.5 * ((z - mean).square() * (-log_variance).exp() + log_variance + math.log(2 * math.pi))
-
-
 @torch.no_grad()
 def rate_parts(posterior: Posterior, generator: torch.Generator) -> RateParts:
     """Monte Carlo with one sample an image; q(z) is the mixture of exactly these images' posteriors.
 
-    No minibatch weighting is needed (equation S3 of the paper is for training): all n posteriors are at hand. The
+    No minibatch weighting is needed (that is for training: `regularisers.tcvae`): all n posteriors are at hand. The
     mutual information of n images cannot exceed ln n, so that a rate far above it shows as total correlation.
 
     Args:
@@ -51,14 +42,14 @@ def rate_parts(posterior: Posterior, generator: torch.Generator) -> RateParts:
     mean, log_variance = (part.float() for part in posterior)
     count, width = mean.shape
     z = posterior.sample(generator).float()
-    own = gaussian_log_density(z[:, None], z.new_zeros(1, 1, width), z.new_zeros(1, 1, width))[:, 0]  # log p(z_d)
+    own = gaussian_log_density(z, z.new_zeros(()), z.new_zeros(()))  # log p(z_d)
     joint, marginals = z.new_zeros(count), z.new_zeros(count, width)
     step = max(1, CHUNK // (count * width))
     for start in range(0, count, step):
         part = gaussian_log_density(z[start : start + step, None], mean[None], log_variance[None])
         joint[start : start + step] = part.sum(dim=2).logsumexp(dim=1) - math.log(count)
         marginals[start : start + step] = part.logsumexp(dim=1) - math.log(count)
-    given = -0.5 * ((z - mean).square() * (-log_variance).exp() + log_variance + math.log(2 * math.pi))
+    given = gaussian_log_density(z, mean, log_variance)
     return RateParts(
         float((given.sum(dim=1) - joint).mean()),
         float((joint - marginals.sum(dim=1)).mean()),

@@ -9,8 +9,8 @@ import torch
 from derm_ml.data.clinical import clinical_factors
 from derm_ml.disentanglement import LEAST, associations, dci, mig, sap
 from derm_ml.latent_results import LatentStudy
-from derm_ml.models.vae import ConvVae, Posterior
-from derm_ml.objectives.elbo import active_units, gaussian_kl
+from derm_ml.models.vae import ConvVae, Posterior, gaussian_kl
+from derm_ml.objectives.elbo import active_units
 from derm_ml.objectives.total_correlation import rate_parts
 from derm_ml.pipelines.setup import Setting, place
 from derm_ml.progress import progress

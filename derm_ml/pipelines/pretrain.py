@@ -15,7 +15,9 @@ from derm_ml.data.batches import ImageBatches
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder, choose_backbone
 from derm_ml.models.vae import ConvVae
+from derm_ml.objectives.annealing import Annealing, cyclic, warmup
 from derm_ml.objectives.elbo import ElboObjective
+from derm_ml.objectives.regularisers import REGULARISERS, Regulariser
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.features import probe
 from derm_ml.pipelines.setup import Setting, place, prepare_setting
@@ -142,7 +144,7 @@ def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
         vae = ConvVae(encoder, config.latent_dim)
     place(vae, setting.device)
     trainer = Trainer(
-        ElboObjective(vae, config.beta, config.kl_warmup),
+        ElboObjective(vae, *priced(config, len(setting.dataset.rows("train")))),
         steps=-(-len(setting.dataset.rows("train")) // config.batch_size),
         epochs=config.epochs,
         lr=config.lr,
@@ -152,6 +154,12 @@ def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
         warmup=1.0,
     )
     return vae, trainer
+
+
+def priced(config: PretrainConfig, images: int) -> tuple[Regulariser, Annealing]:
+    """The regulariser, and how it comes in."""
+    regulariser = REGULARISERS[config.regulariser](config.beta, config.free_bits, config.capacity, images)
+    return regulariser, cyclic(config.epochs, config.kl_cycles) if config.kl_cycles else warmup(config.kl_warmup)
 
 
 def training_batches(config: PretrainConfig, setting: Setting, rows: np.ndarray, epoch: int) -> ImageBatches:

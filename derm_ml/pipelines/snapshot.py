@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from derm_ml.models.vae import ConvVae
-from derm_ml.objectives.elbo import gaussian_kl
+from derm_ml.models.vae import ConvVae, gaussian_kl
 from derm_ml.pipelines.setup import Setting
 from derm_ml.results import VaeSnapshot
 from derm_ml.seeding import torch_generator

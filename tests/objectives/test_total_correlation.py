@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from derm_ml.models.vae import Posterior
+from derm_ml.models.vae import Posterior, gaussian_kl
 from derm_ml.objectives import total_correlation
-from derm_ml.objectives.elbo import gaussian_kl
 from derm_ml.objectives.total_correlation import rate_parts
 
 

@@ -7,6 +7,7 @@ from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder
 from derm_ml.models.heads import LinearHead
 from derm_ml.models.vae import ConvVae
+from derm_ml.objectives.annealing import warmup
 from derm_ml.objectives.classification import ClassificationObjective
 from derm_ml.objectives.elbo import ElboObjective
 from derm_ml.seeding import torch_generator
@@ -23,7 +24,7 @@ def vae_trainer(epochs=4, lr=1e-3):
         torch.manual_seed(0)
         vae = ConvVae(build_encoder("test_efficientnet", 32, 0), 8)
     settings = {"steps": 2, "epochs": epochs, "lr": lr, "weight_decay": 0.01, "seed": 0}
-    return Trainer(ElboObjective(vae, kl_warmup=1), precision=Precision(CPU), **settings)
+    return Trainer(ElboObjective(vae, annealing=warmup(1)), precision=Precision(CPU), **settings)
 
 
 def train(trainer, epochs):
