@@ -39,7 +39,7 @@ with torch.no_grad():
 
 
 def test_pretrain_finetune_compare(database, tmp_path):
-    done = mlflow_run("pretrain", tmp_path, epochs=2, figures_every=1, latent_dim=8)
+    done = mlflow_run("pretrain", tmp_path, epochs=2, figures_every=1, latent_dim=8, regulariser="tc", kl_cycles=1)
     assert done.returncode == 0, done.stderr
     client = connect()
     (run,) = client.search_runs(["0"])

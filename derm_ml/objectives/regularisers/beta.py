@@ -1,7 +1,7 @@
 """The beta-VAE's rate, and free bits.
 
-Higgins et al., beta-VAE, ICLR 2017, equation 4; Kingma et al., Inverse Autoregressive Flow, arXiv 1606.04934,
-appendix C.8 (free bits).
+Higgins et al., beta-VAE, ICLR 2017, equation 4; Kingma et al., Inverse Autoregressive Flow, arXiv 1606.04934
+(the objective that they call free bits).
 """
 
 from __future__ import annotations
