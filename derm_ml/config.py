@@ -17,6 +17,7 @@ ARMS = ("vae", "imagenet", "random", "pixels", "majority")
 FLOORS = ("pixels", "majority")
 PROTOCOLS = ("identical", "tuned")
 MODES = ("frozen", "full")
+LIKELIHOODS = ("gaussian", "laplace", "logistic", "gradient")
 PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
 
 
@@ -96,6 +97,10 @@ class PretrainConfig(SearchConfig):
     epochs: int = option(18, "passes over the training images")
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
     latent_dim: int = option(128, "dimensions of the Gaussian posterior")
+    likelihood: str = option(
+        "gaussian",
+        "of an image, one learnt scale: gaussian, laplace (L1), logistic (discretised), gradient (edges)",
+    )
     regulariser: str = option(
         "kl", "what beta weighs: kl (beta-VAE), tc (beta-TCVAE), dip1, dip2 (DIP-VAE-I, -II), capacity (annealed)"
     )
@@ -118,6 +123,7 @@ class PretrainConfig(SearchConfig):
         _in_range("epochs", self.epochs, 1, 100_000)
         _in_range("lr", self.lr, 0, 10)
         _in_range("latent_dim", self.latent_dim, 1, 8192)
+        _one_of("likelihood", self.likelihood, LIKELIHOODS)
         _one_of("regulariser", self.regulariser, PENALTIES)
         _in_range("beta", self.beta, 0, 1e6)
         _in_range("free_bits", self.free_bits, 0, 100)

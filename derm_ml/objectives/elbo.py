@@ -6,8 +6,6 @@ rate = KL(q(z | x) || p(z)); the bound itself is Kingma and Welling's, arXiv 131
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,18 +13,10 @@ from torch import Tensor
 from derm_ml.models.vae import ConvVae, Posterior, gaussian_kl
 from derm_ml.objectives.annealing import Annealing, warmup
 from derm_ml.objectives.base import Losses
+from derm_ml.objectives.likelihoods import Likelihood
+from derm_ml.objectives.likelihoods.gaussian import gaussian
 from derm_ml.objectives.regularisers import Regulariser
 from derm_ml.objectives.regularisers.beta import BetaKl
-
-
-def gaussian_distortion(
-    images: Float[Tensor, "b 3 s s"], means: Float[Tensor, "b 3 s s"], log_sigma: Float[Tensor, ""]
-) -> Float[Tensor, " b"]:
-    """-log N(x; mean, sigma^2 I) in nats, summed over pixels and channels. A density: it may be negative."""
-    squares = (images - means).square().flatten(1).sum(dim=1)
-    values = images[0].numel()
-    return 0.5 * squares * (-2.0 * log_sigma).exp() + values * (log_sigma + 0.5 * math.log(2 * math.pi))
-
 
 RATE = BetaKl()
 FROM_THE_START = warmup(0)
@@ -40,10 +30,17 @@ class ElboObjective:
     Args:
         regulariser: by default the rate, which makes it the ELBO.
         annealing: how the regulariser comes in.
+        likelihood: of an image given what was decoded.
     """
 
-    def __init__(self, model: ConvVae, regulariser: Regulariser = RATE, annealing: Annealing = FROM_THE_START) -> None:
-        self._model, self.regulariser, self.annealing = model, regulariser, annealing
+    def __init__(
+        self,
+        model: ConvVae,
+        regulariser: Regulariser = RATE,
+        annealing: Annealing = FROM_THE_START,
+        likelihood: Likelihood = gaussian,
+    ) -> None:
+        self._model, self.regulariser, self.annealing, self.likelihood = model, regulariser, annealing, likelihood
 
     @property
     def model(self) -> ConvVae:
@@ -65,7 +62,7 @@ class ElboObjective:
     ) -> Losses:
         """The same, of images that are encoded already."""
         z = posterior.mean if generator is None else posterior.sample(generator)
-        distortion = gaussian_distortion(inputs, self.model.decode(z), self.model.log_sigma)
+        distortion = self.likelihood(inputs, self.model.decode(z), self.model.log_sigma)
         rate = gaussian_kl(posterior).sum(dim=1)
         nats = distortion + self.regulariser(posterior, z, self.annealing(epoch))
         parts = {"distortion": distortion, "rate": rate, "elbo": -(distortion + rate), "loss": nats}

@@ -41,7 +41,7 @@ def encoder_record(
         "data.kind": dataset.kind,
         "data.fingerprint": dataset.fingerprint,
         "data.split": dataset.split_id,
-        "objective": f"vae beta={config.beta:g}",
+        "objective": f"vae {config.likelihood} {config.regulariser} beta={config.beta:g}",
         "derm_ml": __version__,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,8 +75,9 @@ def _card(
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()))
     return f"""# Dermatology encoder: {facts["backbone"]}, {config.image_size} px
 
-A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder (beta = {config.beta:g},
-{config.latent_dim} latents, {config.epochs} epochs) on the {counts["train"]:,} training images of
+A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder ({config.likelihood}
+likelihood, regulariser {config.regulariser}, beta = {config.beta:g}, {config.latent_dim} latents, {config.epochs}
+epochs) on the {counts["train"]:,} training images of
 `{facts["data.kind"]}` alone, without labels. Validation ({counts["val"]:,}) and test images ({counts["test"]:,})
 were not seen.
 

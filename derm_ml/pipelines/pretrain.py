@@ -17,6 +17,7 @@ from derm_ml.models.backbones import build_encoder, choose_backbone
 from derm_ml.models.vae import ConvVae
 from derm_ml.objectives.annealing import Annealing, cyclic, warmup
 from derm_ml.objectives.elbo import ElboObjective
+from derm_ml.objectives.likelihoods import LIKELIHOODS
 from derm_ml.objectives.regularisers import REGULARISERS, Regulariser
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.features import probe
@@ -144,7 +145,7 @@ def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
         vae = ConvVae(encoder, config.latent_dim)
     place(vae, setting.device)
     trainer = Trainer(
-        ElboObjective(vae, *priced(config, len(setting.dataset.rows("train")))),
+        ElboObjective(vae, *priced(config, len(setting.dataset.rows("train"))), LIKELIHOODS[config.likelihood]),
         steps=-(-len(setting.dataset.rows("train")) // config.batch_size),
         epochs=config.epochs,
         lr=config.lr,

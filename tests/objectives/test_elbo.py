@@ -7,7 +7,7 @@ from torch.distributions import Normal, kl_divergence
 from derm_ml.models.backbones import build_encoder
 from derm_ml.models.vae import ConvVae, Posterior, gaussian_kl
 from derm_ml.objectives.annealing import warmup
-from derm_ml.objectives.elbo import ElboObjective, active_units, gaussian_distortion
+from derm_ml.objectives.elbo import ElboObjective, active_units
 from derm_ml.objectives.regularisers.beta import BetaKl
 
 
@@ -19,12 +19,6 @@ def test_kl_is_torchs():
 
 def test_identical_posteriors_have_no_kl():
     assert gaussian_kl(Posterior(torch.zeros(3, 4), torch.zeros(3, 4))).abs().max() == 0
-
-
-def test_distortion_is_minus_the_log_density():
-    images, means, log_sigma = torch.rand(3, 3, 8, 8), torch.rand(3, 3, 8, 8), torch.tensor(-1.3)
-    expected = -Normal(means, log_sigma.exp()).log_prob(images).flatten(1).sum(dim=1)
-    torch.testing.assert_close(gaussian_distortion(images, means, log_sigma), expected)
 
 
 def test_the_parts_add_up_and_beta_warms_up():
