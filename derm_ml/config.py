@@ -18,6 +18,7 @@ FLOORS = ("pixels", "majority")
 PROTOCOLS = ("identical", "tuned")
 MODES = ("frozen", "full")
 LIKELIHOODS = ("gaussian", "laplace", "logistic", "gradient")
+INVARIANCES = ("infonce", "vicreg", "barlow")
 PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
 
 
@@ -96,10 +97,11 @@ class PretrainConfig(SearchConfig):
 
     epochs: int = option(18, "passes over the training images")
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
-    latent_dim: int = option(128, "dimensions of the Gaussian posterior")
+    latent: str = option("vector", "the Gaussian posterior: vector, or map (one vector a position of the last map)")
+    latent_dim: int = option(128, "dimensions of the posterior, or of each position's")
     likelihood: str = option(
         "gaussian",
-        "of an image, one learnt scale: gaussian, laplace (L1), logistic (discretised), gradient (edges)",
+        "of an image, one learnt scale: gaussian, laplace (L1), logistic (discretised), gradient (edges), none",
     )
     regulariser: str = option(
         "kl", "what beta weighs: kl (beta-VAE), tc (beta-TCVAE), dip1, dip2 (DIP-VAE-I, -II), capacity (annealed)"
@@ -110,6 +112,11 @@ class PretrainConfig(SearchConfig):
     kl_warmup: int = option(3, "epochs over which the regulariser rises linearly from zero")
     kl_cycles: int = option(0, "instead of once, it rises in each of so many equal parts of the training (0: once)")
     augment: float = option(1.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
+    crop: float = option(1.0, "least share of the area that a random, turned crop keeps; 1: the whole image")
+    mask: float = option(0.0, "share of the image (8 x 8 squares) that is hidden from the encoder, not from the loss")
+    noise: float = option(0.0, "standard deviation of the noise on what the encoder sees; images are in [0, 1]")
+    invariance: str = option("none", "of the posterior mean between two views: none, infonce, vicreg or barlow")
+    invariance_weight: float = option(1.0, "of the invariance, against nats a pixel value")
     figures_every: int = option(6, "epochs between reconstruction, sample and traversal figures (and probes)")
     space: str = option(
         "beta,lr", "searched: of beta, lr, latent_dim, weight_decay, augment; lr=1e-4..1e-2 sets a range"
@@ -123,7 +130,8 @@ class PretrainConfig(SearchConfig):
         _in_range("epochs", self.epochs, 1, 100_000)
         _in_range("lr", self.lr, 0, 10)
         _in_range("latent_dim", self.latent_dim, 1, 8192)
-        _one_of("likelihood", self.likelihood, LIKELIHOODS)
+        _one_of("latent", self.latent, ("vector", "map"))
+        _one_of("likelihood", self.likelihood, (*LIKELIHOODS, "none"))
         _one_of("regulariser", self.regulariser, PENALTIES)
         _in_range("beta", self.beta, 0, 1e6)
         _in_range("free_bits", self.free_bits, 0, 100)
@@ -132,7 +140,16 @@ class PretrainConfig(SearchConfig):
         if self.free_bits and self.regulariser != "kl":
             raise UserError(f"free_bits={self.free_bits:g} is for regulariser=kl, not {self.regulariser}: leave it out")
         _in_range("kl_warmup", self.kl_warmup, 0, 100_000)
-        _in_range("augment", self.augment, 0, 2)
+        _in_range("augment", self.augment, 0, 5)
+        _in_range("crop", self.crop, 0.05, 1)
+        _in_range("mask", self.mask, 0, 0.95)
+        _in_range("noise", self.noise, 0, 1)
+        _one_of("invariance", self.invariance, ("none", *INVARIANCES))
+        _in_range("invariance_weight", self.invariance_weight, 0, 1e6, open_low=True)
+        if self.invariance != "none" and not self.augment and self.crop == 1:
+            raise UserError("two views of an image are the same with augment=0 and crop=1: give one of them")
+        if self.invariance == "none" and self.likelihood == "none":
+            raise UserError("likelihood=none leaves nothing to learn from: give an invariance, infonce say")
         _in_range("figures_every", self.figures_every, 1, 100_000)
 
 

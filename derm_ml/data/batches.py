@@ -9,16 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from derm_ml.data.augmentation import augment
+from derm_ml.data.augmentation import Augmentation
 
 
 class ImageBatches:
-    """Yields (images float [b, 3, s, s] in [0, 1], channels last, on the device; rows int64 [b]).
+    """Yields (images float [v b, 3, s, s] in [0, 1], channels last, on the device; rows int64 [b]).
+
+    Each batch has v views of its rows, one after the other: 1, unless asked for more.
 
     Args:
         images: uint8 [n, s, s, 3]. rows: which of them.
         order: shuffles the rows when given; the order is a function of it alone.
-        augmentation: a generator and a strength; none when the strength is 0.
+        augmentation: what the images are put through, on the device.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class ImageBatches:
         device: torch.device,
         *,
         order: torch.Generator | None = None,
-        augmentation: tuple[torch.Generator, float] | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.images, self.rows, self.batch_size, self.device = images, rows, batch_size, device
         self.order, self.augmentation = order, augmentation
@@ -51,8 +53,8 @@ class ImageBatches:
                 if number + 1 < len(chunks):
                     waiting = reader.submit(self._read, chunks[number + 1])
                 images = pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255.0)
-                if self.augmentation and self.augmentation[1] > 0:
-                    images = augment(images, *self.augmentation)
+                if self.augmentation:
+                    images = self.augmentation(images)
                 yield images, torch.from_numpy(chunk).to(self.device, non_blocking=True)
 
     def _read(self, rows: np.ndarray) -> Tensor:

@@ -9,18 +9,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from derm_ml.errors import UserError
+from derm_ml.models.small import NAME as SMALL
+from derm_ml.models.small import SmallResNet
 
 FeatureKind = Literal["last", "stages"]
 
 
 class Encoder(nn.Module):
-    """A timm backbone without its classifier, normalising its own input.
+    """A timm backbone without its classifier, or the small network of our own, normalising its own input.
 
     Images enter as RGB in [0, 1]; the channel mean and standard deviation that the architecture was made for
     are applied inside, so that no caller can forget them.
 
     Args:
-        name: a timm model name.
+        name: a timm model name, or derm_small.
         image_size: side in pixels; a transformer's position embedding is made for it.
 
     Raises:
@@ -39,7 +41,7 @@ class Encoder(nn.Module):
         for key in ("mean", "std"):
             values = torch.tensor(statistics.get(key) or (0.5, 0.5, 0.5)).view(1, 3, 1, 1)
             self.register_buffer(key, values, persistent=False)
-        self.widths = self._freeze_unused()
+        self.widths, self.side = self._freeze_unused()
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
         """The features of every stage; see `features`."""
@@ -58,10 +60,10 @@ class Encoder(nn.Module):
         chosen = maps if kind == "stages" else maps[-1:]
         return torch.cat([each.mean(dim=(2, 3)) for each in chosen], dim=1)
 
-    def _freeze_unused(self) -> tuple[int, ...]:
+    def _freeze_unused(self) -> tuple[tuple[int, ...], int]:
         """Turn off the gradient of parameters that no feature depends on (a head's norm, a class token).
 
-        Returns the channels of every map.
+        Returns the channels of every map, and the positions of the last one along a side.
         """
         state = {key: value.clone() for key, value in self.backbone.state_dict().items()}
         try:
@@ -73,12 +75,14 @@ class Encoder(nn.Module):
             parameter.requires_grad_(parameter.grad is not None)
             parameter.grad = None
         self.backbone.load_state_dict(state)  # the trial pass moved batch-norm's running statistics
-        return tuple(each.shape[1] for each in maps)
+        return tuple(each.shape[1] for each in maps), maps[-1].shape[-1]
 
 
 def _create(name: str, image_size: int) -> nn.Module:
     import timm
 
+    if name == SMALL:
+        return SmallResNet()
     if name not in timm.list_models():
         import difflib
 

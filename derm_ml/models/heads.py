@@ -81,13 +81,11 @@ class LatentExtractor(nn.Module):
 
     def __init__(self, vae: ConvVae) -> None:
         super().__init__()
-        self.encoder, self.pool, self.posterior = vae.encoder, vae.pool, vae.posterior
-        self.width = vae.latent_dim
+        self.encoder, self.posterior, self.width = vae.encoder, vae.posterior, vae.latent_dim
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b z"]:
         """Posterior means."""
-        hidden = self.pool(self.encoder.maps(images)[-1]).flatten(1)
-        return self.posterior(hidden)[:, : self.width]  # type: ignore[no-any-return]
+        return self.posterior(self.encoder.maps(images)[-1]).mean  # type: ignore[no-any-return]
 
 
 Extractor = FeatureExtractor | LatentExtractor

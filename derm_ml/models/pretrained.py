@@ -86,7 +86,7 @@ def load_safetensors(encoder: Encoder, path: Path) -> None:
 
 
 def load_vae(encoder: Encoder, path: Path) -> ConvVae:
-    """The VAE saved in a safetensors file, `encoder` its encoder; its latents are counted from the file.
+    """The VAE saved in a safetensors file, `encoder` its encoder; its posterior is told from the file's shapes.
 
     Raises:
         UserError: it is another architecture's, or no VAE.
@@ -96,10 +96,11 @@ def load_vae(encoder: Encoder, path: Path) -> ConvVae:
     state = load_file(path)
     if "posterior.weight" not in state:
         raise UserError(f"{path}: holds no VAE: features=latent needs an encoder that derm_ml pretrained")
-    vae = ConvVae(encoder, len(state["posterior.weight"]) // 2)
+    statistics, features = state["posterior.weight"].shape
     try:
+        vae = ConvVae(encoder, statistics // 2, spatial=features == encoder.widths[-1])
         vae.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise UserError(f"{path}: not a VAE of {encoder.name} at {encoder.image_size} px") from error
     return vae
 

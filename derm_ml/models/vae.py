@@ -42,33 +42,71 @@ def gaussian_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tenso
     return -0.5 * ((z - mean).square() * (-log_variance).exp() + log_variance + math.log(2 * math.pi))
 
 
+class PosteriorVector(nn.Linear):
+    """One Gaussian vector, from the last map (pooled to 4 x 4 where larger)."""
+
+    def __init__(self, encoder: Encoder, latents: int) -> None:
+        self.grid = min(4, encoder.side)
+        super().__init__(encoder.widths[-1] * self.grid**2, 2 * latents)
+
+    def forward(self, hidden: Float[Tensor, "b w h h"]) -> Posterior:  # type: ignore[override]
+        """The posterior of [b, latents]."""
+        return _bounded(super().forward(nn.functional.adaptive_avg_pool2d(hidden, self.grid).flatten(1)))
+
+
+class PosteriorMap(nn.Linear):
+    """A Gaussian vector at every position of the last map, made from that position alone."""
+
+    def __init__(self, encoder: Encoder, latents: int) -> None:
+        super().__init__(encoder.widths[-1], 2 * latents)
+
+    def forward(self, hidden: Float[Tensor, "b w h h"]) -> Posterior:  # type: ignore[override]
+        """The posterior of [b, latents * h * h], channel by channel."""
+        return _bounded(super().forward(hidden.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+
+
+def _bounded(statistics: Float[Tensor, "b c ..."]) -> Posterior:
+    mean, log_variance = (part.flatten(1) for part in statistics.float().chunk(2, dim=1))
+    # A soft bound: beyond e^8 or below e^-8 the exponential loses the gradient in float32.
+    return Posterior(mean, 8.0 * torch.tanh(log_variance / 8.0))
+
+
 class ConvVae(nn.Module):
     """A VAE for square images of 32 to 256 px, divisible by 32.
 
     Args:
         encoder: maps images to feature maps; its last map is flattened (pooled to 4 x 4 where larger).
-        latent_dim: dimensions of z.
+        latents: dimensions of z, or of z at each position of a spatial posterior.
+        spatial: z is a map of the last feature map's side, the posterior of every position made from that position.
+            Everywhere but in the decoder it is flattened, channel by channel.
+
+    Attributes:
+        latent_dim: dimensions of z in all.
+
+    Raises:
+        ValueError: a spatial posterior's map cannot be doubled to the image's size.
     """
 
-    def __init__(self, encoder: Encoder, latent_dim: int = 128) -> None:
+    def __init__(self, encoder: Encoder, latents: int = 128, *, spatial: bool = False) -> None:
         super().__init__()
-        self.encoder, self.latent_dim = encoder, latent_dim
-        grid = min(4, max(1, encoder.image_size // 32))
-        self.pool = nn.AdaptiveAvgPool2d(grid)
-        self.posterior = nn.Linear(encoder.widths[-1] * grid * grid, 2 * latent_dim)
-        self.decoder = ConvDecoder(latent_dim, encoder.image_size)
+        self.encoder = encoder
+        self.side = encoder.side if spatial else 1
+        self.latent_dim = latents * self.side**2
+        self.posterior = PosteriorMap(encoder, latents) if self.side > 1 else PosteriorVector(encoder, latents)
+        self.decoder = ConvDecoder(latents, encoder.image_size, self.side)
         self.log_sigma = nn.Parameter(torch.tensor(-1.5))  # e^-1.5 = 0.22, about the spread of the pixels
 
     def encode(self, images: Float[Tensor, "b 3 s s"]) -> Posterior:
         """q(z | x) for images in [0, 1]."""
-        hidden = self.pool(self.encoder.maps(images)[-1]).flatten(1)
-        mean, log_variance = self.posterior(hidden).float().chunk(2, dim=1)
-        # A soft bound: beyond e^8 or below e^-8 the exponential loses the gradient in float32.
-        return Posterior(mean, 8.0 * torch.tanh(log_variance / 8.0))
+        return self.posterior(self.encoder.maps(images)[-1])  # type: ignore[no-any-return]
 
     def decode(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b 3 s s"]:
         """The mean of p(x | z), in [0, 1]."""
-        return self.decoder(z)  # type: ignore[no-any-return]
+        return self.decoder(z.view(len(z), -1, self.side, self.side) if self.side > 1 else z)  # type: ignore[no-any-return]
+
+    def summary(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b c"]:
+        """One vector an image that does not depend on where things are: z itself, or its mean over the positions."""
+        return z.view(len(z), -1, self.side**2).mean(dim=2)
 
     def forward(
         self, images: Float[Tensor, "b 3 s s"], generator: torch.Generator | None = None

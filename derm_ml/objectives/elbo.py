@@ -13,6 +13,7 @@ from torch import Tensor
 from derm_ml.models.vae import ConvVae, Posterior, gaussian_kl
 from derm_ml.objectives.annealing import Annealing, warmup
 from derm_ml.objectives.base import Losses
+from derm_ml.objectives.corruption import Corruption
 from derm_ml.objectives.likelihoods import Likelihood
 from derm_ml.objectives.likelihoods.gaussian import gaussian
 from derm_ml.objectives.regularisers import Regulariser
@@ -20,6 +21,7 @@ from derm_ml.objectives.regularisers.beta import BetaKl
 
 RATE = BetaKl()
 FROM_THE_START = warmup(0)
+WHOLE = Corruption()
 
 
 class ElboObjective:
@@ -30,7 +32,8 @@ class ElboObjective:
     Args:
         regulariser: by default the rate, which makes it the ELBO.
         annealing: how the regulariser comes in.
-        likelihood: of an image given what was decoded.
+        likelihood: of an image given what was decoded; None: nothing is decoded, and the distortion is zero.
+        corruption: of what is encoded while training; what is decoded is held against the whole image.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class ElboObjective:
         model: ConvVae,
         regulariser: Regulariser = RATE,
         annealing: Annealing = FROM_THE_START,
-        likelihood: Likelihood = gaussian,
+        likelihood: Likelihood | None = gaussian,
+        corruption: Corruption = WHOLE,
     ) -> None:
-        self._model, self.regulariser, self.annealing, self.likelihood = model, regulariser, annealing, likelihood
+        self._model, self.regulariser, self.annealing = model, regulariser, annealing
+        self.likelihood, self.corruption = likelihood, corruption
 
     @property
     def model(self) -> ConvVae:
@@ -51,7 +56,11 @@ class ElboObjective:
         self, inputs: Float[Tensor, "b 3 s s"], rows: Tensor, epoch: float, generator: torch.Generator | None
     ) -> Losses:
         """The loss, and the sums of distortion, rate, elbo (distortion and rate) and loss, in nats."""
-        return self.of_posterior(inputs, self.model.encode(inputs), epoch, generator)
+        return self.of_posterior(inputs, self.encode(inputs, generator), epoch, generator)
+
+    def encode(self, inputs: Float[Tensor, "b 3 s s"], generator: torch.Generator | None) -> Posterior:
+        """The posterior of images that are corrupted where there is noise to do it with."""
+        return self.model.encode(inputs if generator is None else self.corruption(inputs, generator))
 
     def of_posterior(
         self,
@@ -62,8 +71,11 @@ class ElboObjective:
     ) -> Losses:
         """The same, of images that are encoded already."""
         z = posterior.mean if generator is None else posterior.sample(generator)
-        distortion = self.likelihood(inputs, self.model.decode(z), self.model.log_sigma)
         rate = gaussian_kl(posterior).sum(dim=1)
+        if self.likelihood is None:
+            distortion = torch.zeros_like(rate)
+        else:
+            distortion = self.likelihood(inputs, self.model.decode(z), self.model.log_sigma)
         nats = distortion + self.regulariser(posterior, z, self.annealing(epoch))
         parts = {"distortion": distortion, "rate": rate, "elbo": -(distortion + rate), "loss": nats}
         return Losses(nats.mean() / inputs[0].numel(), {key: value.detach().sum() for key, value in parts.items()})

@@ -151,8 +151,8 @@ def _nested(cell: Cell, children: dict[str, Tracker], tracker: Tracker) -> Abstr
 
 
 def _latents(split: Split) -> LatentStudy | None:
-    if split.files is None or split.files.vae is None:
-        return None
+    if split.files is None or split.files.vae is None or "vae none" in split.files.facts.get("objective", ""):
+        return None  # no VAE, or one whose decoder was not trained
     setting = split.setting
     name = split.files.facts.get("backbone", "")
     encoder = build_encoder(name, setting.dataset.image_size, generator_seed=0)

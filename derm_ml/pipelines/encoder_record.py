@@ -5,16 +5,21 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import torch
 
 from derm_ml import __version__
-from derm_ml.config import PretrainConfig
+from derm_ml.config import PretrainConfig, SearchConfig
 from derm_ml.models.heads import FeatureExtractor
 from derm_ml.models.vae import ConvVae
 from derm_ml.pipelines.setup import Setting
 from derm_ml.tracking.base import EncoderRecord
+
+# the configuration that the weights do not follow from
+_ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "seed"}
+_ELSEWHERE |= {"figures_every", "space", "objective", "resume"}
 
 
 def encoder_record(
@@ -41,7 +46,7 @@ def encoder_record(
         "data.kind": dataset.kind,
         "data.fingerprint": dataset.fingerprint,
         "data.split": dataset.split_id,
-        "objective": f"vae {config.likelihood} {config.regulariser} beta={config.beta:g}",
+        "objective": objective_text(config),
         "derm_ml": __version__,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +70,17 @@ def encoder_record(
     )
 
 
+def objective_text(config: PretrainConfig) -> str:
+    """What was minimised, in a line: the ELBO's parts, then what differs from a plain VAE's training."""
+    text = f"vae {config.likelihood} {config.regulariser} beta={config.beta:g}"
+    if config.latent == "map":
+        text += " latent=map"
+    text += "".join(f" {name}={getattr(config, name):g}" for name in ("mask", "noise") if getattr(config, name))
+    if config.invariance != "none":
+        text += f" {config.invariance}={config.invariance_weight:g}"
+    return text
+
+
 def _card(
     facts: Mapping[str, str],
     preprocessing: Mapping[str, object],
@@ -72,18 +88,20 @@ def _card(
     config: PretrainConfig,
     metrics: Mapping[str, float],
 ) -> str:
+    chosen = [item.name for item in fields(config) if item.name not in _ELSEWHERE]
+    recipe = ", ".join(f"{name} {getattr(config, name)}" for name in chosen)
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()))
     return f"""# Dermatology encoder: {facts["backbone"]}, {config.image_size} px
 
-A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder ({config.likelihood}
-likelihood, regulariser {config.regulariser}, beta = {config.beta:g}, {config.latent_dim} latents, {config.epochs}
-epochs) on the {counts["train"]:,} training images of
-`{facts["data.kind"]}` alone, without labels. Validation ({counts["val"]:,}) and test images ({counts["test"]:,})
-were not seen.
+A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder on the {counts["train"]:,}
+training images of `{facts["data.kind"]}` alone, without labels. Validation ({counts["val"]:,}) and test images
+({counts["test"]:,}) were not seen.
 
 Input: RGB in [0, 1], NCHW, {config.image_size} x {config.image_size}; {preprocessing["resize"]}. Normalisation is
 inside the model; with the safetensors file in timm, normalise with mean {preprocessing["mean"]} and std
 {preprocessing["std"]}. Output: the spatial means of every stage's feature map, concatenated.
+
+Recipe: {recipe}.
 
 For research. It is no medical device; nothing was measured on other cameras, clinics or skin types.
 

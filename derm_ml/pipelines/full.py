@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from derm_ml.config import HeadConfig
+from derm_ml.data.augmentation import Augmentation
 from derm_ml.data.batches import ImageBatches
 from derm_ml.models.heads import Classifier, Extractor, LinearHead
 from derm_ml.objectives.classification import ClassificationObjective
@@ -54,7 +55,7 @@ class FullTraining:
             self.config.batch_size,
             self.setting.device,
             order=torch_generator(self.seed, "order", epoch),
-            augmentation=(torch_generator(self.seed, "augmentation", epoch), 1.0),
+            augmentation=Augmentation(torch_generator(self.seed, "augmentation", epoch)),
         )
         with progress(f"Epoch {epoch + 1}/{self.config.epochs}", len(self.train)) as bar:
             self.trainer.train_epoch(self.witness.watch(batches, images=True), bar)

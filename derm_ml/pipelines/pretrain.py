@@ -11,14 +11,18 @@ import numpy as np
 import torch
 
 from derm_ml.config import PretrainConfig, resolved
+from derm_ml.data.augmentation import Augmentation
 from derm_ml.data.batches import ImageBatches
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder, choose_backbone
 from derm_ml.models.vae import ConvVae
-from derm_ml.objectives.annealing import Annealing, cyclic, warmup
+from derm_ml.objectives.annealing import cyclic, warmup
+from derm_ml.objectives.corruption import Corruption
 from derm_ml.objectives.elbo import ElboObjective
+from derm_ml.objectives.invariances import INVARIANCES
 from derm_ml.objectives.likelihoods import LIKELIHOODS
-from derm_ml.objectives.regularisers import REGULARISERS, Regulariser
+from derm_ml.objectives.regularisers import REGULARISERS
+from derm_ml.objectives.views import TwoViewObjective
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.features import probe
 from derm_ml.pipelines.setup import Setting, place, prepare_setting
@@ -98,6 +102,8 @@ def train(
     rows, val = dataset.rows("train"), dataset.rows("val")
     if not len(val):
         raise UserError(f"data={config.data}: no validation images: mark some with split=val")
+    if config.likelihood == "none" and not dataset.classes:
+        raise UserError(f"data={config.data} has no labels, so likelihood=none leaves nothing to judge the encoder by")
     vae, trainer = build(config, setting)
     tracker.log_params(resolved(config, "pretrain") | {"pretrain.backbone": vae.encoder.name})
     checkpoint = folder / "last.safetensors"
@@ -108,7 +114,7 @@ def train(
             raise UserError(f"resume={resume}: other data, seed or epochs than the run had: give the same")
     seen = fixed_subsample(rows, config.seed)
     metrics: dict[str, float] = {}
-    objective = trainer.objective
+    objective = trainer.objective.elbo if isinstance(trainer.objective, TwoViewObjective) else trainer.objective
     assert isinstance(objective, ElboObjective)
     trained, seconds = 0, 0.0
     with progress("Pretraining", len(rows) * (config.epochs - trainer.epoch)) as bar:
@@ -121,7 +127,7 @@ def train(
             metrics = elbo_metrics(train_side, val_side, means)
             metrics |= {"images_per_second": trained / seconds, "sigma": float(vae.log_sigma.detach().exp())}
             if trainer.epoch == config.epochs or trainer.epoch % config.figures_every == 0:
-                if publish:
+                if publish and objective.likelihood:
                     publish(take_snapshot(vae, setting, trainer.epoch))
                 metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
             tracker.log_metrics(metrics, step=trainer.epoch)
@@ -137,15 +143,22 @@ def train(
 
 
 def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
-    """The VAE with weights drawn from the seed, and its trainer."""
+    """The VAE with weights drawn from the seed, and its trainer.
+
+    Raises:
+        UserError: the architecture does not fit the parameters.
+    """
     name = choose_backbone(config.backbone, setting.device)
     encoder = build_encoder(name, config.image_size, derive_seed(config.seed, "encoder"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "decoder"))
-        vae = ConvVae(encoder, config.latent_dim)
+        try:
+            vae = ConvVae(encoder, config.latent_dim, spatial=config.latent == "map")
+        except ValueError as error:
+            raise UserError(f"latent=map does not fit {name} at {config.image_size} px: {error}") from error
     place(vae, setting.device)
     trainer = Trainer(
-        ElboObjective(vae, *priced(config, len(setting.dataset.rows("train"))), LIKELIHOODS[config.likelihood]),
+        objective_of(config, vae, len(setting.dataset.rows("train"))),
         steps=-(-len(setting.dataset.rows("train")) // config.batch_size),
         epochs=config.epochs,
         lr=config.lr,
@@ -157,10 +170,21 @@ def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
     return vae, trainer
 
 
-def priced(config: PretrainConfig, images: int) -> tuple[Regulariser, Annealing]:
-    """The regulariser, and how it comes in."""
-    regulariser = REGULARISERS[config.regulariser](config.beta, config.free_bits, config.capacity, images)
-    return regulariser, cyclic(config.epochs, config.kl_cycles) if config.kl_cycles else warmup(config.kl_warmup)
+def objective_of(config: PretrainConfig, vae: ConvVae, images: int) -> ElboObjective | TwoViewObjective:
+    """What is minimised, put together by name; `images` are those trained on."""
+    elbo = ElboObjective(
+        vae,
+        REGULARISERS[config.regulariser](config.beta, config.free_bits, config.capacity, images),
+        cyclic(config.epochs, config.kl_cycles) if config.kl_cycles else warmup(config.kl_warmup),
+        LIKELIHOODS.get(config.likelihood),
+        Corruption(config.mask, config.noise),
+    )
+    if elbo.likelihood is None:
+        vae.decoder.requires_grad_(False)
+        vae.log_sigma.requires_grad_(False)
+    if config.invariance == "none":
+        return elbo
+    return TwoViewObjective(elbo, INVARIANCES[config.invariance], config.invariance_weight)
 
 
 def training_batches(config: PretrainConfig, setting: Setting, rows: np.ndarray, epoch: int) -> ImageBatches:
@@ -171,7 +195,12 @@ def training_batches(config: PretrainConfig, setting: Setting, rows: np.ndarray,
         config.batch_size,
         setting.device,
         order=torch_generator(config.seed, "order", epoch),
-        augmentation=(torch_generator(config.seed, "augmentation", epoch), config.augment),
+        augmentation=Augmentation(
+            torch_generator(config.seed, "augmentation", epoch),
+            config.augment,
+            config.crop,
+            views=1 if config.invariance == "none" else 2,
+        ),
     )
 
 

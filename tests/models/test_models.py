@@ -6,13 +6,15 @@ from torch.nn import functional
 
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder
-from derm_ml.models.heads import FeatureExtractor, LinearHead
-from derm_ml.models.pretrained import lite0_state, load_imagenet, load_safetensors
+from derm_ml.models.heads import FeatureExtractor, LatentExtractor, LinearHead
+from derm_ml.models.pretrained import lite0_state, load_imagenet, load_safetensors, load_vae
 from derm_ml.models.vae import ConvVae
 from derm_ml.objectives.elbo import ElboObjective
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet10t", "mobilenetv3_small_050", "test_convnext"])
+@pytest.mark.parametrize(
+    "name", ["tf_efficientnet_lite0", "resnet10t", "mobilenetv3_small_050", "test_convnext", "derm_small"]
+)
 def test_every_trained_parameter_has_a_gradient(name):
     vae = ConvVae(build_encoder(name, 32, 0), 8)
     losses = ElboObjective(vae)(torch.rand(4, 3, 32, 32), torch.arange(4), 1.0, torch.Generator())
@@ -22,12 +24,51 @@ def test_every_trained_parameter_has_a_gradient(name):
     assert len(trained) > 10
 
 
+@pytest.mark.parametrize("spatial", [False, True])
+@pytest.mark.parametrize("name", ["test_efficientnet", "derm_small"])
 @pytest.mark.parametrize("size", [32, 96, 256])
-def test_every_size(size):
-    vae = ConvVae(build_encoder("test_efficientnet", size, 0), 8)
+def test_every_size(size, name, spatial):
+    encoder = build_encoder(name, size, 0)
+    vae = ConvVae(encoder, 8, spatial=spatial)
     reconstruction, posterior = vae(torch.rand(2, 3, size, size))
     assert reconstruction.shape == (2, 3, size, size)
-    assert posterior.mean.shape == (2, 8)
+    assert posterior.mean.shape == (2, 8 * (encoder.side**2 if spatial else 1))
+    assert vae.summary(posterior.mean).shape == (2, 8)
+
+
+def test_a_latent_map_has_its_position_in_the_image():
+    """A change in one corner reaches the latents of that corner most, and what they decode to."""
+    vae = ConvVae(build_encoder("derm_small", 128, 0), 2, spatial=True).eval()
+    images = torch.rand(1, 3, 128, 128)
+    changed = images.clone()
+    changed[..., :16, :16] = 1 - changed[..., :16, :16]
+    difference = (vae.encode(changed).mean - vae.encode(images).mean).view(2, 8, 8).abs().sum(dim=0)
+    assert int(difference.argmax()) in (0, 1, 8, 9)
+    assert difference[-1, -1] == 0
+    z = torch.zeros(1, vae.latent_dim)
+    corner = z.view(1, 2, 8, 8).clone()
+    corner[..., 0, 0] = 3
+    decoded = (vae.decode(corner.flatten(1)) - vae.decode(z)).abs().sum(dim=1)[0]
+    assert decoded[:48, :48].sum() > 0.99 * decoded.sum()
+
+
+@pytest.mark.parametrize("spatial", [False, True])
+def test_a_saved_vae_is_told_from_its_shapes(tmp_path, spatial):
+    from safetensors.torch import save_file
+
+    vae = ConvVae(build_encoder("derm_small", 64, 0), 3, spatial=spatial).eval()
+    save_file({key: value.contiguous() for key, value in vae.state_dict().items()}, tmp_path / "vae.safetensors")
+    again = load_vae(build_encoder("derm_small", 64, 1), tmp_path / "vae.safetensors").eval()
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(LatentExtractor(again)(images), vae.encode(images).mean)
+    assert torch.equal(again.decode(vae.encode(images).mean), vae.decode(vae.encode(images).mean))
+
+
+def test_a_map_that_cannot_be_doubled_to_the_image_is_refused():
+    encoder = build_encoder("test_efficientnet", 64, 0)
+    encoder.side = 3
+    with pytest.raises(ValueError, match="3 x 3 latents"):
+        ConvVae(encoder, 2, spatial=True)
 
 
 def test_weights_are_a_function_of_the_seed_alone():
