@@ -117,7 +117,9 @@ class PretrainConfig(SearchConfig):
     noise: float = option(0.0, "standard deviation of the noise on what the encoder sees; images are in [0, 1]")
     invariance: str = option("none", "of the posterior mean between two views: none, infonce, vicreg or barlow")
     invariance_weight: float = option(1.0, "of the invariance, against nats a pixel value")
-    figures_every: int = option(6, "epochs between reconstruction, sample and traversal figures (and probes)")
+    figures_every: int = option(6, "epochs between probes, and reconstruction, sample and traversal figures")
+    keep: str = option("last", "the encoder that is kept: last, or best (of the probes on validation)")
+    patience: int = option(0, "probes without a better one after which training stops (keep=best; 0: never)")
     space: str = option(
         "beta,lr", "searched: of beta, lr, latent_dim, weight_decay, augment; lr=1e-4..1e-2 sets a range"
     )
@@ -151,6 +153,10 @@ class PretrainConfig(SearchConfig):
         if self.invariance == "none" and self.likelihood == "none":
             raise UserError("likelihood=none leaves nothing to learn from: give an invariance, infonce say")
         _in_range("figures_every", self.figures_every, 1, 100_000)
+        _one_of("keep", self.keep, ("last", "best"))
+        _in_range("patience", self.patience, 0, 100_000)
+        if self.patience and self.keep != "best":
+            raise UserError("patience stops after the best encoder, so it needs keep=best")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from derm_ml.objectives.likelihoods import LIKELIHOODS
 from derm_ml.objectives.regularisers import REGULARISERS
 from derm_ml.objectives.views import TwoViewObjective
 from derm_ml.pipelines.encoder_record import encoder_record
-from derm_ml.pipelines.features import probe
+from derm_ml.pipelines.monitor import Best, Monitor
 from derm_ml.pipelines.setup import Setting, place, prepare_setting
 from derm_ml.pipelines.snapshot import take_snapshot
 from derm_ml.progress import progress
@@ -32,16 +32,14 @@ from derm_ml.results import VaeSnapshot
 from derm_ml.seeding import derive_seed, torch_generator
 from derm_ml.tracking.base import Tracker
 from derm_ml.training.checkpoint import load_checkpoint, save_checkpoint
-from derm_ml.training.evaluation import elbo_metrics, evaluate_elbo
 from derm_ml.training.trainer import Trainer
 
-EVALUATED = 2048  # training images, drawn once, on which the training side of the gap is measured
 Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A VAE at the end of its last epoch, its metrics then, and the speed of its training (0: none was left)."""
+    """A VAE, its last or best; its metrics then; and the speed of its training (0: none was left)."""
 
     vae: ConvVae
     metrics: Mapping[str, float]
@@ -108,38 +106,38 @@ def train(
     tracker.log_params(resolved(config, "pretrain") | {"pretrain.backbone": vae.encoder.name})
     checkpoint = folder / "last.safetensors"
     identity = {"split": dataset.split_id, "seed": config.seed, "epochs": config.epochs}
+    best = Best(folder / "best.safetensors", config.keep, config.patience)
+    cpu = 0.0
     if resume:
         facts = load_checkpoint(checkpoint, trainer)
         if {key: facts.get(key) for key in identity} != identity:
             raise UserError(f"resume={resume}: other data, seed or epochs than the run had: give the same")
-    seen = fixed_subsample(rows, config.seed)
+        best.go_on(facts)
+        cpu = float(facts.get("cpu", 0.0))
     metrics: dict[str, float] = {}
     objective = trainer.objective.elbo if isinstance(trainer.objective, TwoViewObjective) else trainer.objective
     assert isinstance(objective, ElboObjective)
+    monitor = Monitor(config, setting, objective)
     trained, seconds = 0, 0.0
     with progress("Pretraining", len(rows) * (config.epochs - trainer.epoch)) as bar:
-        while trainer.epoch < config.epochs:
-            began = time.perf_counter()
+        while trainer.epoch < config.epochs and not best.exhausted:
+            began, burnt = time.perf_counter(), time.process_time()
             trainer.train_epoch(training_batches(config, setting, rows, trainer.epoch), bar)
             trained, seconds = trained + len(rows), seconds + time.perf_counter() - began
-            train_side, _ = evaluate_elbo(objective, setting.batches(seen), setting.precision)
-            val_side, means = evaluate_elbo(objective, setting.batches(val), setting.precision)
-            metrics = elbo_metrics(train_side, val_side, means)
-            metrics |= {"images_per_second": trained / seconds, "sigma": float(vae.log_sigma.detach().exp())}
+            cpu += time.process_time() - burnt
+            metrics = monitor.every_epoch() | {"images_per_second": trained / seconds, "cpu_minutes": cpu / 60}
             if trainer.epoch == config.epochs or trainer.epoch % config.figures_every == 0:
                 if publish and objective.likelihood:
                     publish(take_snapshot(vae, setting, trainer.epoch))
-                metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
+                metrics |= monitor.now_and_then()
+                best.offer(vae, metrics)
             tracker.log_metrics(metrics, step=trainer.epoch)
             tracker.flush()  # a checkpoint ahead of what is logged would leave a hole in the curves after a kill
-            save_checkpoint(checkpoint, trainer, identity)
+            save_checkpoint(checkpoint, trainer, {**identity, **best.facts(), "cpu": cpu})
             watch(trainer.epoch, metrics)
     if not metrics:  # resumed after its last epoch
-        train_side, _ = evaluate_elbo(objective, setting.batches(seen), setting.precision)
-        val_side, means = evaluate_elbo(objective, setting.batches(val), setting.precision)
-        metrics = elbo_metrics(train_side, val_side, means)
-        metrics |= probe(vae.encoder, setting, config.batch_size, config.seed)
-    return Trained(vae, metrics, trained / seconds if seconds else 0.0)
+        metrics = monitor.every_epoch() | monitor.now_and_then()
+    return Trained(vae, best.restore(vae) or metrics, trained / seconds if seconds else 0.0)
 
 
 def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
@@ -202,9 +200,3 @@ def training_batches(config: PretrainConfig, setting: Setting, rows: np.ndarray,
             views=1 if config.invariance == "none" else 2,
         ),
     )
-
-
-def fixed_subsample(rows: np.ndarray, seed: int) -> np.ndarray:
-    """At most EVALUATED rows, the same at every epoch."""
-    chosen = torch.randperm(len(rows), generator=torch_generator(seed, "evaluated"))[:EVALUATED].numpy()
-    return np.sort(rows[chosen])

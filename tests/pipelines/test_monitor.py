@@ -1,0 +1,68 @@
+"""What is measured while a VAE trains, and the best weights."""
+
+import math
+
+import pytest
+import torch
+
+from derm_ml.errors import UserError
+from derm_ml.models.backbones import build_encoder
+from derm_ml.models.vae import ConvVae
+from derm_ml.pipelines.monitor import Best, alignment, uniformity
+
+
+def directions(z):
+    return [[x / math.hypot(*row) for x in row] for row in z.tolist()]
+
+
+def test_alignment_and_uniformity_pair_by_pair():
+    noise = torch.Generator().manual_seed(0)
+    first, second = torch.randn(2, 7, 5, generator=noise).unbind()
+    a, b = directions(first), directions(second)
+    distances = [math.dist(x, y) ** 2 for x, y in zip(a, b, strict=True)]
+    assert alignment(first, second) == pytest.approx(sum(distances) / 7, rel=1e-5)
+    kernel = [math.exp(-2 * math.dist(a[i], a[j]) ** 2) for i in range(7) for j in range(i)]
+    assert uniformity(first) == pytest.approx(math.log(sum(kernel) / len(kernel)), rel=1e-5)
+
+
+def test_a_collapse_is_aligned_and_not_uniform():
+    same = torch.ones(20, 4)
+    assert alignment(same, same) == 0
+    assert uniformity(same) == pytest.approx(0)
+    assert uniformity(torch.randn(500, 64)) == pytest.approx(-4 + 8 / 64, abs=0.05)  # 4 cos, of variance 16 / 64
+    assert uniformity(same[:1]) == 0
+
+
+def vae(seed=0):
+    return ConvVae(build_encoder("test_efficientnet", 32, seed), 4)
+
+
+def test_the_best_weights_come_back_with_their_metrics_and_patience_ends(tmp_path):
+    best = Best(tmp_path / "run" / "best.safetensors", "best", 2)
+    scores = {0: 0.6, 1: 0.8, 2: 0.7, 3: 0.8}
+    for seed, score in scores.items():
+        assert not best.exhausted
+        best.offer(vae(seed), {"probe/auroc": score, "val/elbo": -score})
+    assert best.exhausted
+    again = Best(best.path, "best", 2)
+    again.go_on(best.facts())
+    assert again.exhausted
+    kept = vae(5)
+    assert again.restore(kept) == {"probe/auroc": 0.8, "val/elbo": -0.8}
+    expected = dict(vae(1).encoder.named_parameters())
+    assert all(torch.equal(value, expected[key]) for key, value in kept.encoder.named_parameters())
+    best.path.unlink()
+    with pytest.raises(UserError, match="start anew"):
+        Best(best.path, "best", 2).go_on(best.facts())
+
+
+def test_without_labels_the_elbo_is_the_criterion_and_the_last_weights_need_no_file(tmp_path):
+    best = Best(tmp_path / "best.safetensors", "best", 0)
+    for seed, elbo in enumerate((1.0, 3.0, 2.0)):
+        best.offer(vae(seed), {"val/elbo": elbo})
+    assert best.restore(vae(5)) == {"val/elbo": 3.0}
+    assert not best.exhausted
+    last = Best(tmp_path / "last.safetensors", "last", 0)
+    last.offer(vae(0), {"val/elbo": 1.0})
+    assert last.restore(vae(0)) == {}
+    assert not last.path.exists()
