@@ -194,11 +194,9 @@ class FinetuneConfig(HeadConfig, SearchConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareConfig(HeadConfig):
-    """Arms x seeds x splits x label fractions x protocols x modes, and the verdict."""
+class DesignConfig(HeadConfig):
+    """What compare and ablate share: seeds x splits x label fractions x protocols x modes."""
 
-    encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and each split")
-    arms: str = option(",".join(ARMS), "arms to compare, with commas between")
     seeds: int = option(3, "runs of each arm, at seed, seed + 1, ...")
     splits: int = option(1, "splits of the data, at split_seed, split_seed + 1, ...; each has its own encoder")
     label_fractions: str = option("1", "fractions of the labelled training groups, nested: 0.01,0.1,1 say")
@@ -207,8 +205,6 @@ class CompareConfig(HeadConfig):
     )
     modes: str = option("frozen", "frozen (features, then a head), full (all weights train), or both")
     gap_margin: float = option(0.05, "a gap of the loss within this many nats of zero counts as near zero")
-    external: str = option("", "another collection to score the trained heads on, given as data is")
-    external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")
     resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
 
     def __post_init__(self) -> None:
@@ -216,25 +212,11 @@ class CompareConfig(HeadConfig):
         _in_range("seeds", self.seeds, 1, 1000)
         _in_range("splits", self.splits, 1, 1000)
         _in_range("gap_margin", self.gap_margin, 0, 10, open_low=True)
-        for name, allowed in (("arms", ARMS), ("protocols", PROTOCOLS), ("modes", MODES)):
+        for name, allowed in (("protocols", PROTOCOLS), ("modes", MODES)):
             for value in self._listed(name):
                 _one_of(name, value, allowed)
         for fraction in self.fractions:
             _in_range("label_fractions", fraction, 0, 1, open_low=True)
-        if self.features == "latent" and {"imagenet", "random"} & set(self.arm_names):
-            raise UserError("features=latent exists for a VAE only: compare takes stages or last")
-        if self.splits > 1 and "vae" in self.arm_names and self.encoder != "auto":
-            raise UserError(
-                f"encoder={self.encoder} was pretrained on one split, and splits={self.splits}: leave encoder=auto, "
-                "which takes each split's own, or compare on one split"
-            )
-        if self.external_classes and not self.external:
-            raise UserError("external_classes belongs to external: give that as well")
-
-    @property
-    def arm_names(self) -> tuple[str, ...]:
-        """The arms, each once, in the order given."""
-        return self._listed("arms")
 
     @property
     def protocol_names(self) -> tuple[str, ...]:
@@ -266,6 +248,49 @@ class CompareConfig(HeadConfig):
         if not found:
             raise UserError(f"{name}={text!r} is empty: see derm-ml compare --help")
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig(DesignConfig):
+    """Arms x seeds x splits x label fractions x protocols x modes, and the verdict."""
+
+    encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and each split")
+    arms: str = option(",".join(ARMS), "arms to compare, with commas between")
+    external: str = option("", "another collection to score the trained heads on, given as data is")
+    external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for arm in self.arm_names:
+            _one_of("arms", arm, ARMS)
+        if self.features == "latent" and {"imagenet", "random"} & set(self.arm_names):
+            raise UserError("features=latent exists for a VAE only: compare takes stages or last")
+        if self.splits > 1 and "vae" in self.arm_names and self.encoder != "auto":
+            raise UserError(
+                f"encoder={self.encoder} was pretrained on one split, and splits={self.splits}: leave encoder=auto, "
+                "which takes each split's own, or compare on one split"
+            )
+        if self.external_classes and not self.external:
+            raise UserError("external_classes belongs to external: give that as well")
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The arms, each once, in the order given."""
+        return self._listed("arms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateConfig(DesignConfig):
+    """Pretrainings by a plan, each on every split: what each part adds, with intervals."""
+
+    plan: str = option("", "TOML file of the arms: [common] and [arms.NAME], each with parameters of pretrain")
+    images: str = option("val", "what is measured on: val while anything is still to be chosen, test once at the end")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_of("images", self.images, ("val", "test"))
+        if not self.plan.strip():
+            raise UserError("plan is empty: give a TOML file with the arms to pretrain and compare")
 
 
 def resolved(config: CommonConfig, section: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -128,3 +128,14 @@ class Comparison:
         """The runs of one arm at a place, of all splits or of one, in the order of split and seed."""
         found = [run for run in self.runs if run.arm == arm and run.place == place and split in (None, run.split)]
         return tuple(sorted(found, key=lambda run: (run.split, run.seed)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """The arms of a plan: their heads as a comparison's runs, and what was measured while they were pretrained."""
+
+    comparison: Comparison
+    arms: tuple[str, ...]  # in the plan's order: the others are held against the first
+    references: tuple[str, ...]  # arms that all are held against: the first, and ImageNet's
+    images: str  # what is told was measured on: val or test
+    curves: Mapping[str, tuple[Sequence[Mapping[str, float]], ...]]  # an arm's pretrainings, each epoch's metrics

@@ -7,13 +7,14 @@ from dataclasses import fields
 from typing import NoReturn
 
 from derm_ml.cli import registry, service
-from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig
+from derm_ml.config import AblateConfig, CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig
 from derm_ml.errors import UserError
 
 ENTRY_POINTS: dict[str, type[CommonConfig]] = {
     "pretrain": PretrainConfig,
     "finetune": FinetuneConfig,
     "compare": CompareConfig,
+    "ablate": AblateConfig,
 }
 TYPES = {"str": str, "int": int, "float": float}
 
@@ -32,6 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
         text = (kind.__doc__ or "").strip()
         command = commands.add_parser(name, help=text, description=text)
         for item in fields(kind):
+            if item.name == "plan":  # what an ablation is about: `derm-ml ablate FILE`
+                command.add_argument("plan", metavar="FILE", help=item.metadata["help"])
+                continue
             command.add_argument(
                 "--" + item.name.replace("_", "-"),
                 dest=item.name,

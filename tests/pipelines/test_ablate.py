@@ -1,0 +1,153 @@
+"""Ablations: the plan's door, and a small one from its pretrainings to its tables."""
+
+import pandas as pd
+import pytest
+
+from derm_ml.config import AblateConfig
+from derm_ml.errors import UserError
+from derm_ml.pipelines import ablate
+from derm_ml.pipelines.plan import read_plan
+from derm_ml.report.ablation import write_ablation
+from derm_ml.tracking.base import RecordingTracker
+
+PLAN = """
+[common]
+epochs = 2
+backbone = "test_efficientnet"
+latent_dim = 4
+batch_size = 32
+kl_warmup = 1
+
+[arms.plain]
+[arms.views]
+invariance = "infonce"
+crop = 0.5
+figures_every = 1
+[arms.untrained]
+encoder = "random"
+[arms.pixels]
+encoder = "pixels"
+"""
+SMALL = {"data": "synthetic:n=160,size=40,seed=1", "image_size": 32, "epochs": 2, "seeds": 2, "splits": 2}
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def write(text):
+        path = tmp_path / "plan.toml"
+        path.write_text(text)
+        return AblateConfig(**SMALL, plan=str(path))
+
+    return write
+
+
+def test_common_parameters_reach_every_pretraining_and_own_ones_win(plan):
+    config = plan(PLAN + "\n[arms.longer]\nepochs = 7\n")
+    arms = {arm.name: arm for arm in read_plan(config)}
+    assert list(arms) == ["plain", "views", "untrained", "pixels", "longer"]
+    assert [arm.kind for arm in arms.values()] == ["vae", "vae", "random", "pixels", "vae"]
+    views, longer = arms["views"].pretraining(config, 3), arms["longer"].pretraining(config, 3)
+    assert (views.epochs, views.crop, views.invariance, views.split_seed, views.seed) == (2, 0.5, "infonce", 3, 3)
+    assert (longer.epochs, longer.crop, longer.data, longer.image_size) == (7, 1.0, config.data, 32)
+    assert arms["untrained"].backbone == "test_efficientnet"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[arms.a]\n[arms.b]\nepoch = 3", "arm b: epoch is not known"),
+        ("[arms.a]\n[arms.b]\nepochs = 0", "arm b: epochs=0 does not fit"),
+        ("[arms.a]\n[arms.b]\nepochs = '3'", "arm b: epochs='3' is not of type int"),
+        ("[arms.a]\n[arms.b]\nepochs = true", "arm b: epochs=True is not of type int"),
+        ("[arms.a]\n[arms.b]\ntrials = 3", "arm b: trials is not known"),
+        ("[arms.a]\n[arms.b]\nencoder = 'vae'", "arm b: encoder='vae' is not known"),
+        ("[arms.a]\n[arms.b]\nencoder = 'random'\nepochs = 3", "arm b: it is not pretrained, so epochs has no meaning"),
+        ("[arms.a]\n[arms.'../b']", "made of letters"),
+        ("[arms.a]", "fewer than two arms"),
+        ("[arms]\na = 1\nb = 2", "arms.a is a value"),
+        ("[arm.a]\n[arms.b]\n[arms.c]", r"\[arm\] is not known"),
+        ("[arms.a", "not TOML"),
+    ],
+)
+def test_a_wrong_plan_is_told_in_a_line(plan, text, said):
+    with pytest.raises(UserError, match=said) as raised:
+        read_plan(plan(text))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_plan_that_is_not_there():
+    with pytest.raises(UserError, match="cannot be read"):
+        read_plan(AblateConfig(plan="nowhere.toml"))
+    with pytest.raises(UserError, match="plan is empty"):
+        AblateConfig()
+
+
+@pytest.fixture(scope="module")
+def ablated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ablated")
+    (folder / "plan.toml").write_text(PLAN)
+    config = AblateConfig(**SMALL, plan=str(folder / "plan.toml"), label_fractions="0.3,1")
+    tracker = RecordingTracker()
+    return ablate.run(config, tracker, folder / "run"), tracker, folder, config
+
+
+def test_every_arm_is_pretrained_on_every_split_and_its_heads_are_run(ablated):
+    ablation, tracker, folder, _ = ablated
+    assert ablation.arms == ("plain", "views", "untrained", "pixels")
+    assert ablation.references == ("plain",)
+    assert len(ablation.comparison.runs) == 4 * 2 * 2 * 2 * 2
+    assert [child.run_id for child in tracker.children] == [
+        f"recording/{arm}-split{split}" for split in (0, 1) for arm in ablation.arms
+    ]
+    views = tracker.children[1]
+    assert len(views.metric("probe/auroc")) == 2
+    assert views.metric("alignment")[0] > 0
+    assert ("file", "encoder/encoder.safetensors") in views.calls
+    assert [len(curves) for curves in ablation.curves.values()] == [2, 2, 0, 0]
+    assert [each["epoch"] for each in ablation.curves["views"][1]] == [1, 2]
+    assert (folder / "run" / "views-split1" / "last.safetensors").is_file()
+
+
+def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
+    ablation = ablated[0]
+    text = write_ablation(ablation, tmp_path)
+    assert "measured on val images" in text
+    arms, differences = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("arms", "differences"))
+    runs = pd.read_csv(tmp_path / "runs.csv")
+    assert len(arms) == 4 * 4
+    assert len(differences) == 3 * 4
+    place = (runs["protocol"] == "identical") & (runs["labels"] == "100 %")
+    means = runs[place].groupby("arm")["macro AUROC"].mean()
+    told = differences[(differences["protocol"] == "identical") & (differences["labels"] == "100 %")]
+    for _, row in told.iterrows():
+        expected = means[row["arm"]] - means["plain"]
+        assert float(row["macro AUROC"].split()[0]) == pytest.approx(expected, abs=0.0006)
+    assert (tmp_path / "1_minus_plain.png").is_file()
+    assert (tmp_path / "probe_against_cpu_time.png").is_file()
+
+
+def test_an_interrupted_one_goes_on_and_gives_the_same(ablated, monkeypatch):
+    from dataclasses import replace
+
+    ablation, _, folder, config = ablated
+    for path in (folder / "run" / "cells").glob("views-*-split1-*"):
+        path.unlink()
+    trained = []
+    monkeypatch.setattr(ablate, "encoder_record", lambda *args: trained.append(args) or record(*args))
+    from derm_ml.pipelines.encoder_record import encoder_record as record
+
+    again = ablate.run(replace(config, resume="recording"), RecordingTracker(), folder / "run")
+    assert len(trained) == 1  # out of its checkpoint, without an epoch
+    for old, new in zip(ablation.comparison.runs, again.comparison.runs, strict=True):
+        assert (old.arm, old.seed, old.split, old.place) == (new.arm, new.seed, new.split, new.place)
+        assert old.last("val/loss") == pytest.approx(new.last("val/loss"), abs=1e-6)
+
+
+def test_another_plan_cannot_be_gone_on_with(ablated):
+    from dataclasses import replace
+
+    _, _, folder, config = ablated
+    (folder / "other.toml").write_text(PLAN.replace("epochs = 2", "epochs = 3"))
+    other = replace(config, resume="recording", plan=str(folder / "other.toml"))
+    with pytest.raises(UserError, match="another plan"):
+        ablate.run(other, RecordingTracker(), folder / "run")
