@@ -99,6 +99,7 @@ class PretrainConfig(SearchConfig):
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
     latent: str = option("vector", "the Gaussian posterior: vector, or map (one vector a position of the last map)")
     latent_dim: int = option(128, "dimensions of the posterior, or of each position's")
+    decoder_width: float = option(1.0, "factor on the decoder's channels: 0.5 takes a third of its time")
     likelihood: str = option(
         "gaussian",
         "of an image, one learnt scale: gaussian, laplace (L1), logistic (discretised), gradient (edges), none",
@@ -132,6 +133,7 @@ class PretrainConfig(SearchConfig):
         _in_range("epochs", self.epochs, 1, 100_000)
         _in_range("lr", self.lr, 0, 10)
         _in_range("latent_dim", self.latent_dim, 1, 8192)
+        _in_range("decoder_width", self.decoder_width, 0.125, 8)
         _one_of("latent", self.latent, ("vector", "map"))
         _one_of("likelihood", self.likelihood, (*LIKELIHOODS, "none"))
         _one_of("regulariser", self.regulariser, PENALTIES)

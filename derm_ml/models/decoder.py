@@ -22,12 +22,13 @@ class ConvDecoder(nn.Module):
     Args:
         latent_dim: channels of z.
         side: of the map that z is; 1 for a vector, which becomes a grid of image_size / 32 first.
+        width: factor on the channels.
 
     Raises:
         ValueError: the image size is no multiple of 32, or no such map doubled comes to it.
     """
 
-    def __init__(self, latent_dim: int, image_size: int, side: int = 1) -> None:
+    def __init__(self, latent_dim: int, image_size: int, side: int = 1, width: float = 1.0) -> None:
         super().__init__()
         if image_size < 32 or image_size % 32:
             raise ValueError(f"image_size={image_size} does not fit: it must be a multiple of 32")
@@ -35,7 +36,7 @@ class ConvDecoder(nn.Module):
         doublings = (image_size // self.grid).bit_length() - 1
         if self.grid << doublings != image_size or not 1 <= doublings <= len(WIDTHS):
             raise ValueError(f"a map of {side} x {side} latents doubled does not come to {image_size} px")
-        widths = WIDTHS[:doublings]
+        widths = [max(4, round(width * each)) for each in WIDTHS[-doublings:]]
         self.expand = nn.Linear(latent_dim, widths[0] * (self.grid**2 if side == 1 else 1))
         self.blocks = nn.Sequential(*(_double(a, b) for a, b in zip(widths, widths[1:], strict=False)))
         self.to_rgb = nn.Sequential(nn.Conv2d(widths[-1], 3 * 4, kernel_size=3, padding=1), nn.PixelShuffle(2))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
+from derm_ml.models.decoder import WIDTHS
 from derm_ml.models.small import NAME as SMALL
 from derm_ml.models.vae import ConvVae
 
@@ -101,7 +102,8 @@ def load_vae(encoder: Encoder, path: Path) -> ConvVae:
         raise UserError(f"{path}: holds no VAE: features=latent needs an encoder that derm_ml pretrained")
     statistics, features = state["posterior.weight"].shape
     try:
-        vae = ConvVae(encoder, statistics // 2, spatial=features == encoder.widths[-1])
+        width = state["decoder.to_rgb.0.weight"].shape[1] / WIDTHS[-1]
+        vae = ConvVae(encoder, statistics // 2, spatial=features == encoder.widths[-1], decoder_width=width)
         vae.load_state_dict(state)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{path}: not a VAE of {encoder.name} at {encoder.image_size} px") from error

@@ -1,7 +1,8 @@
 """A small residual network for a CPU, of stride 16: no ImageNet weights exist for it.
 
-Blocks as in He et al., Deep Residual Learning, arXiv 1512.03385, figure 5 (left); the widening 1 x 1 convolution at the
-end is EfficientNet's. Plain 3 x 3 convolutions, since a CPU spends on a depthwise one many times its arithmetic.
+Blocks as in He et al., Deep Residual Learning, arXiv 1512.03385, figure 5 (right), half as wide inside; the widening
+1 x 1 convolution at the end is EfficientNet's. Plain 3 x 3 convolutions, since a CPU spends on a depthwise one many
+times its arithmetic.
 """
 
 from __future__ import annotations
@@ -38,14 +39,17 @@ class SmallResNet(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + two convolutions of x; the second batch norm starts at zero, so that the block starts as the identity."""
+    """x + a bottleneck of x; its last batch norm starts at zero, so that the block starts as the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         last = nn.BatchNorm2d(width)
         nn.init.zeros_(last.weight)
         self.branch = nn.Sequential(
-            _conv(width, width, kernel=3, stride=1), nn.Conv2d(width, width, 3, padding=1, bias=False), last
+            _conv(width, width // 2, kernel=1, stride=1),
+            _conv(width // 2, width // 2, kernel=3, stride=1),
+            nn.Conv2d(width // 2, width, 1, bias=False),
+            last,
         )
         self.activation = nn.ReLU()
 

@@ -79,6 +79,7 @@ class ConvVae(nn.Module):
         latents: dimensions of z, or of z at each position of a spatial posterior.
         spatial: z is a map of the last feature map's side, the posterior of every position made from that position.
             Everywhere but in the decoder it is flattened, channel by channel.
+        decoder_width: factor on the decoder's channels.
 
     Attributes:
         latent_dim: dimensions of z in all.
@@ -87,13 +88,15 @@ class ConvVae(nn.Module):
         ValueError: a spatial posterior's map cannot be doubled to the image's size.
     """
 
-    def __init__(self, encoder: Encoder, latents: int = 128, *, spatial: bool = False) -> None:
+    def __init__(
+        self, encoder: Encoder, latents: int = 128, *, spatial: bool = False, decoder_width: float = 1.0
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.side = encoder.side if spatial else 1
         self.latent_dim = latents * self.side**2
         self.posterior = PosteriorMap(encoder, latents) if self.side > 1 else PosteriorVector(encoder, latents)
-        self.decoder = ConvDecoder(latents, encoder.image_size, self.side)
+        self.decoder = ConvDecoder(latents, encoder.image_size, self.side, decoder_width)
         self.log_sigma = nn.Parameter(torch.tensor(-1.5))  # e^-1.5 = 0.22, about the spread of the pixels
 
     def encode(self, images: Float[Tensor, "b 3 s s"]) -> Posterior:

@@ -151,7 +151,8 @@ def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "decoder"))
         try:
-            vae = ConvVae(encoder, config.latent_dim, spatial=config.latent == "map")
+            spatial = config.latent == "map"
+            vae = ConvVae(encoder, config.latent_dim, spatial=spatial, decoder_width=config.decoder_width)
         except ValueError as error:
             raise UserError(f"latent=map does not fit {name} at {config.image_size} px: {error}") from error
     place(vae, setting.device)
