@@ -56,7 +56,7 @@ def test_a_latent_map_has_its_position_in_the_image():
 def test_a_saved_vae_is_told_from_its_shapes(tmp_path, spatial):
     from safetensors.torch import save_file
 
-    vae = ConvVae(build_encoder("derm_small", 64, 0), 3, spatial=spatial).eval()
+    vae = ConvVae(build_encoder("derm_small", 64, 0), 3, spatial=spatial, decoder_width=0.5).eval()
     save_file({key: value.contiguous() for key, value in vae.state_dict().items()}, tmp_path / "vae.safetensors")
     again = load_vae(build_encoder("derm_small", 64, 1), tmp_path / "vae.safetensors").eval()
     images = torch.rand(2, 3, 64, 64)
