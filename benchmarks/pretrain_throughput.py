@@ -41,8 +41,10 @@ def ours(data: Path, epochs: int) -> float:
     """Images/s from files to `epochs` epochs of training."""
     from derm_ml.config import PretrainConfig
     from derm_ml.data.dataset import prepare
+    from derm_ml.pipelines.images import training_images
     from derm_ml.pipelines.pretrain import build, training_batches
     from derm_ml.pipelines.setup import Setting
+    from derm_ml.tracking.base import NullTracker
     from derm_ml.training.trainer import Precision
 
     config = PretrainConfig(data=str(data), image_size=SIZE, batch_size=BATCH, latent_dim=LATENT, epochs=epochs)
@@ -52,11 +54,12 @@ def ours(data: Path, epochs: int) -> float:
         dataset = prepare(config.data, SIZE, 0)
         device = torch.device("cpu")
         setting = Setting(dataset, device, Precision(device))
-        _, trainer = build(config, setting)
-        rows = dataset.rows("train")
+        chosen = training_images(config, setting, NullTracker())
+        count = len(chosen.rows)
+        _, trainer = build(config, setting, count)
         for epoch in range(epochs):
-            trainer.train_epoch(training_batches(config, setting, rows, epoch))
-        return len(rows) * epochs / (time.perf_counter() - began)
+            trainer.train_epoch(training_batches(config, setting, chosen, epoch))
+        return count * epochs / (time.perf_counter() - began)
 
 
 def theirs(images: torch.Tensor, epochs: int) -> float:

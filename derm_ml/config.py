@@ -95,6 +95,8 @@ class SearchConfig(CommonConfig):
 class PretrainConfig(SearchConfig):
     """A VAE on the training images alone, without labels."""
 
+    image_fraction: float = option(1.0, "share of the training groups that is pretrained on, nested and by group")
+    extra: str = option("", "another collection whose images join pretraining, labels unread; given as data is")
     epochs: int = option(18, "passes over the training images")
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
     latent: str = option("vector", "the Gaussian posterior: vector, or map (one vector a position of the last map)")
@@ -129,6 +131,7 @@ class PretrainConfig(SearchConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _in_range("image_fraction", self.image_fraction, 0, 1, open_low=True)
         _one_of("objective", self.objective, ("auto", "auroc", "elbo", "auroc,gap"))
         _in_range("epochs", self.epochs, 1, 100_000)
         _in_range("lr", self.lr, 0, 10)

@@ -230,19 +230,23 @@ def _csv(path: Path) -> Source:
 
 
 def _folders(root: Path) -> Source:
+    """A folder a class; where no image lies in a folder of its own, images without labels."""
+    found = [path.relative_to(root) for path in _files(root)]
+    images = [each for each in found if each.suffix.lower() in SUFFIXES]
+    labelled = any(len(each.parts) > 1 for each in images)
     rows, refused = [], []
-    for path in _files(root):
-        relative = path.relative_to(root)
-        if path.suffix.lower() not in SUFFIXES:
-            refused.append((str(relative), f"not an image: {path.suffix or 'no'} suffix"))
-        elif len(relative.parts) == 1:
-            refused.append((str(relative), "beside the class folders: move it into the folder of its class"))
+    for each in found:
+        if each.suffix.lower() not in SUFFIXES:
+            refused.append((str(each), f"not an image: {each.suffix or 'no'} suffix"))
+        elif labelled and len(each.parts) == 1:
+            refused.append((str(each), "beside the class folders: move it into the folder of its class"))
         else:
-            rows.append((str(relative), relative.parts[0], "", ""))
+            rows.append((str(each), each.parts[0] if labelled else "", "", ""))
     if not rows:
-        seen = f"{len(refused)} files, none in a class folder" if refused else "it is empty"
+        seen = f"{len(refused)} files, none an image" if refused else "it is empty"
         raise UserError(
             f"data={root}: no images recognised ({seen}): looked for HAM10000_metadata.csv, a CSV with a path "
-            "column, and a folder a class"
+            "column, a folder a class, and images without labels"
         )
-    return Source("folders", str(root), _table(rows), _file_reader(root), tuple(refused))
+    kind = "folders" if labelled else "unlabelled folder"
+    return Source(kind, str(root), _table(rows), _file_reader(root), tuple(refused))

@@ -156,7 +156,7 @@ class _Heads:
 
         again = folder.name if (folder / "last.safetensors").is_file() else ""
         trained = train(config, self.setting, run, folder, watch=watch, resume=again)
-        record = encoder_record(trained.vae, self.setting, config, trained.metrics, folder)
+        record = encoder_record(trained.vae, self.setting, config, trained.metrics, trained.images, folder)
         for path in (record.weights, record.vae):
             run.log_file(path, "encoder")
         run.log_text(record.card, "encoder/README.md")

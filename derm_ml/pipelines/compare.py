@@ -18,7 +18,7 @@ from derm_ml.models.pretrained import load_vae
 from derm_ml.pipelines.arm_run import facts_of, train_arm
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.design import Cell, Encoders, Split, plan_runs, prepare_splits
-from derm_ml.pipelines.external import open_external
+from derm_ml.pipelines.external import check_external, open_external
 from derm_ml.pipelines.features import Recipe
 from derm_ml.pipelines.finetune import ArmFactory
 from derm_ml.pipelines.latents import study_latents
@@ -41,6 +41,8 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
     backbone, splits = prepare_splits(config, tracker, encoders)
     first = splits[0].setting.dataset
     external, left_out = open_external(config, splits[0].setting) if config.external else (None, {})
+    if external:
+        check_external(external.dataset.fingerprint, [each.files for each in splits if each.files])
     identity = {"data": first.fingerprint, "splits": [each.setting.dataset.split_id for each in splits]}
     identity |= {"encoders": [each.files.uri if each.files else "" for each in splits]}
     machine = ("data", "device", "experiment", "resume", "encoder", "external")

@@ -14,16 +14,22 @@ from derm_ml import __version__
 from derm_ml.config import PretrainConfig, SearchConfig
 from derm_ml.models.heads import FeatureExtractor
 from derm_ml.models.vae import ConvVae
+from derm_ml.pipelines.images import TrainingImages
 from derm_ml.pipelines.setup import Setting
 from derm_ml.tracking.base import EncoderRecord
 
 # the configuration that the weights do not follow from
 _ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "seed"}
-_ELSEWHERE |= {"figures_every", "space", "objective", "resume"}
+_ELSEWHERE |= {"figures_every", "space", "objective", "resume", "extra"}
 
 
 def encoder_record(
-    vae: ConvVae, setting: Setting, config: PretrainConfig, metrics: Mapping[str, float], folder: Path
+    vae: ConvVae,
+    setting: Setting,
+    config: PretrainConfig,
+    metrics: Mapping[str, float],
+    chosen: TrainingImages,
+    folder: Path,
 ) -> EncoderRecord:
     """Write the backbone as safetensors under timm's names and gather what its users must know."""
     from safetensors.torch import save_file
@@ -49,6 +55,7 @@ def encoder_record(
         "objective": objective_text(config),
         "derm_ml": __version__,
     }
+    facts |= {"data.extra": chosen.extra} if chosen.extra else {}
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "encoder.safetensors"
     state = {key: value.contiguous() for key, value in encoder.backbone.state_dict().items()}
@@ -62,7 +69,7 @@ def encoder_record(
         example=torch.zeros(2, 3, config.image_size, config.image_size),
         weights=weights,
         vae=folder / "vae.safetensors",
-        card=_card(facts, preprocessing, dataset.counts, config, metrics),
+        card=_card(facts, preprocessing, dataset.counts, chosen, config, metrics),
         preprocessing=preprocessing,
         facts=facts,
         score=float(metrics[score]),
@@ -85,16 +92,19 @@ def _card(
     facts: Mapping[str, str],
     preprocessing: Mapping[str, object],
     counts: Mapping[str, int],
+    chosen: TrainingImages,
     config: PretrainConfig,
     metrics: Mapping[str, float],
 ) -> str:
-    chosen = [item.name for item in fields(config) if item.name not in _ELSEWHERE]
-    recipe = ", ".join(f"{name} {getattr(config, name)}" for name in chosen)
+    names = [item.name for item in fields(config) if item.name not in _ELSEWHERE]
+    recipe = ", ".join(f"{name} {getattr(config, name)}" for name in names)
+    more = len(chosen.rows) - chosen.own
+    others = f" and {more:,} images of another collection (fingerprint {chosen.extra[:16]})" if more else ""
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()))
     return f"""# Dermatology encoder: {facts["backbone"]}, {config.image_size} px
 
-A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder on the {counts["train"]:,}
-training images of `{facts["data.kind"]}` alone, without labels. Validation ({counts["val"]:,}) and test images
+A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder on {chosen.own:,}
+training images of `{facts["data.kind"]}`{others} alone, without labels. Validation ({counts["val"]:,}) and test images
 ({counts["test"]:,}) were not seen.
 
 Input: RGB in [0, 1], NCHW, {config.image_size} x {config.image_size}; {preprocessing["resize"]}. Normalisation is

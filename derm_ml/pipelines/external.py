@@ -13,6 +13,7 @@ import pandas as pd
 from derm_ml.config import CompareConfig
 from derm_ml.data.dataset import prepare
 from derm_ml.errors import UserError
+from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.pipelines.setup import Setting
 
 
@@ -39,6 +40,20 @@ def open_external(config: CompareConfig, own: Setting) -> tuple[Setting, dict[st
     if not (table["code"] >= 0).any():
         raise UserError(f"external={config.external}: no image is left to score: {_told(left_out)}")
     return replace(own, dataset=replace(dataset, table=table, classes=own.dataset.classes)), left_out
+
+
+def check_external(fingerprint: str, encoders: Sequence[EncoderFiles]) -> None:
+    """Refuse to score on a collection that an encoder was pretrained on beside the data.
+
+    Raises:
+        UserError: naming the encoder.
+    """
+    for files in encoders:
+        if files.facts.get("data.extra") == fingerprint:
+            raise UserError(
+                f"external: {files.uri} was pretrained with the images of this collection (extra): it is not external "
+                "to it; compare an encoder that was pretrained without"
+            )
 
 
 def class_map(path: str, found: set[str], classes: Sequence[str]) -> Mapping[str, str]:

@@ -25,11 +25,15 @@ VIEWED = 512  # validation images at most whose views are held against each othe
 
 
 class Monitor:
-    """Measures one VAE on its data; the same images and the same noise every time."""
+    """Measures one VAE on its data; the same images and the same noise every time.
 
-    def __init__(self, config: PretrainConfig, setting: Setting, objective: ElboObjective) -> None:
+    Args:
+        trained: rows of the data's training images that it is trained on.
+    """
+
+    def __init__(self, config: PretrainConfig, setting: Setting, objective: ElboObjective, trained: np.ndarray) -> None:
         self.config, self.setting, self.objective = config, setting, objective
-        self.seen = fixed_subsample(setting.dataset.rows("train"), config.seed)
+        self.seen = fixed_subsample(trained, config.seed)
         self.val = setting.dataset.rows("val")
 
     def every_epoch(self) -> dict[str, float]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from derm_ml.config import PretrainConfig, resolved
@@ -24,6 +23,7 @@ from derm_ml.objectives.likelihoods import LIKELIHOODS
 from derm_ml.objectives.regularisers import REGULARISERS
 from derm_ml.objectives.views import TwoViewObjective
 from derm_ml.pipelines.encoder_record import encoder_record
+from derm_ml.pipelines.images import TrainingImages, training_images
 from derm_ml.pipelines.monitor import Best, Monitor
 from derm_ml.pipelines.setup import Setting, place, prepare_setting
 from derm_ml.pipelines.snapshot import take_snapshot
@@ -39,11 +39,12 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A VAE, its last or best; its metrics then; and the speed of its training (0: none was left)."""
+    """A VAE, its last or best; its metrics then; its training's speed (0: none was left); what it was trained on."""
 
     vae: ConvVae
     metrics: Mapping[str, float]
     images_per_second: float
+    images: TrainingImages
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def run(
     """
     setting = prepare_setting(config, tracker)
     trained = train(config, setting, tracker, folder, publish=publish, resume=config.resume)
-    record = encoder_record(trained.vae, setting, config, trained.metrics, folder)
+    record = encoder_record(trained.vae, setting, config, trained.metrics, trained.images, folder)
     uri = tracker.log_encoder(record)
     return PretrainResult(uri, trained.metrics, trained.images_per_second)
 
@@ -97,15 +98,16 @@ def train(
         UserError: bad data or parameters. NonFiniteLoss: the training diverged.
     """
     dataset = setting.dataset
-    rows, val = dataset.rows("train"), dataset.rows("val")
-    if not len(val):
+    if not len(dataset.rows("val")):
         raise UserError(f"data={config.data}: no validation images: mark some with split=val")
     if config.likelihood == "none" and not dataset.classes:
         raise UserError(f"data={config.data} has no labels, so likelihood=none leaves nothing to judge the encoder by")
-    vae, trainer = build(config, setting)
+    chosen = training_images(config, setting, tracker)
+    count = len(chosen.rows)
+    vae, trainer = build(config, setting, count)
     tracker.log_params(resolved(config, "pretrain") | {"pretrain.backbone": vae.encoder.name})
     checkpoint = folder / "last.safetensors"
-    identity = {"split": dataset.split_id, "seed": config.seed, "epochs": config.epochs}
+    identity = {"split": dataset.split_id, "seed": config.seed, "epochs": config.epochs, "images": count}
     best = Best(folder / "best.safetensors", config.keep, config.patience)
     cpu = 0.0
     if resume:
@@ -117,13 +119,13 @@ def train(
     metrics: dict[str, float] = {}
     objective = trainer.objective.elbo if isinstance(trainer.objective, TwoViewObjective) else trainer.objective
     assert isinstance(objective, ElboObjective)
-    monitor = Monitor(config, setting, objective)
+    monitor = Monitor(config, setting, objective, chosen.rows[: chosen.own])
     trained, seconds = 0, 0.0
-    with progress("Pretraining", len(rows) * (config.epochs - trainer.epoch)) as bar:
+    with progress("Pretraining", count * (config.epochs - trainer.epoch)) as bar:
         while trainer.epoch < config.epochs and not best.exhausted:
             began, burnt = time.perf_counter(), time.process_time()
-            trainer.train_epoch(training_batches(config, setting, rows, trainer.epoch), bar)
-            trained, seconds = trained + len(rows), seconds + time.perf_counter() - began
+            trainer.train_epoch(training_batches(config, setting, chosen, trainer.epoch), bar)
+            trained, seconds = trained + count, seconds + time.perf_counter() - began
             cpu += time.process_time() - burnt
             metrics = monitor.every_epoch() | {"images_per_second": trained / seconds, "cpu_minutes": cpu / 60}
             if trainer.epoch == config.epochs or trainer.epoch % config.figures_every == 0:
@@ -137,11 +139,12 @@ def train(
             watch(trainer.epoch, metrics)
     if not metrics:  # resumed after its last epoch
         metrics = monitor.every_epoch() | monitor.now_and_then()
-    return Trained(vae, best.restore(vae) or metrics, trained / seconds if seconds else 0.0)
+    speed = trained / seconds if seconds else 0.0
+    return Trained(vae, best.restore(vae) or metrics, speed, chosen)
 
 
-def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
-    """The VAE with weights drawn from the seed, and its trainer.
+def build(config: PretrainConfig, setting: Setting, images: int) -> tuple[ConvVae, Trainer]:
+    """The VAE with weights drawn from the seed, and its trainer; `images` are those trained on.
 
     Raises:
         UserError: the architecture does not fit the parameters.
@@ -157,8 +160,8 @@ def build(config: PretrainConfig, setting: Setting) -> tuple[ConvVae, Trainer]:
             raise UserError(f"latent=map does not fit {name} at {config.image_size} px: {error}") from error
     place(vae, setting.device)
     trainer = Trainer(
-        objective_of(config, vae, len(setting.dataset.rows("train"))),
-        steps=-(-len(setting.dataset.rows("train")) // config.batch_size),
+        objective_of(config, vae, images),
+        steps=-(-images // config.batch_size),
         epochs=config.epochs,
         lr=config.lr,
         weight_decay=config.weight_decay,
@@ -186,11 +189,11 @@ def objective_of(config: PretrainConfig, vae: ConvVae, images: int) -> ElboObjec
     return TwoViewObjective(elbo, INVARIANCES[config.invariance], config.invariance_weight)
 
 
-def training_batches(config: PretrainConfig, setting: Setting, rows: np.ndarray, epoch: int) -> ImageBatches:
+def training_batches(config: PretrainConfig, setting: Setting, chosen: TrainingImages, epoch: int) -> ImageBatches:
     """One epoch's shuffled, augmented batches; streams derived from the seed and the epoch."""
     return ImageBatches(
-        setting.dataset.images,
-        rows,
+        chosen.images,
+        chosen.rows,
         config.batch_size,
         setting.device,
         order=torch_generator(config.seed, "order", epoch),

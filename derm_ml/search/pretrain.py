@@ -11,12 +11,13 @@ from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder, choose_backbone
 from derm_ml.models.pretrained import load_vae
 from derm_ml.pipelines.encoder_record import encoder_record
+from derm_ml.pipelines.images import training_images
 from derm_ml.pipelines.pretrain import Trained, Watch, train
 from derm_ml.pipelines.setup import Setting
 from derm_ml.progress import note_line
 from derm_ml.search.space import Params, Range, parse_space
 from derm_ml.search.study import Goal
-from derm_ml.tracking.base import Tracker
+from derm_ml.tracking.base import NullTracker, Tracker
 
 # None of them depends on the trial's own beta: ELBOs at different betas cannot be compared.
 GOALS = {
@@ -57,7 +58,7 @@ class PretrainTask:
         """The VAE's weights, as an artifact of the trial's run: any worker on any machine can register them."""
         assert self._last is not None
         config, trained = self._last
-        record = encoder_record(trained.vae, self.setting, config, trained.metrics, folder)
+        record = encoder_record(trained.vae, self.setting, config, trained.metrics, trained.images, folder)
         run.log_file(record.vae, KEPT_IN)
         for path in (record.vae, record.weights):
             path.unlink()
@@ -67,7 +68,8 @@ class PretrainTask:
         config = self._with(params)
         encoder = build_encoder(choose_backbone(config.backbone, self.setting.device), config.image_size, config.seed)
         vae = load_vae(encoder, run.fetch_file(f"{KEPT_IN}/vae.safetensors", folder))
-        return run.log_encoder(encoder_record(vae, self.setting, config, metrics, folder))
+        chosen = training_images(config, self.setting, NullTracker())
+        return run.log_encoder(encoder_record(vae, self.setting, config, metrics, chosen, folder))
 
     def _with(self, params: Params) -> PretrainConfig:
         return replace(self.config, **params)  # type: ignore[arg-type]
