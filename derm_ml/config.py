@@ -260,6 +260,7 @@ class CompareConfig(DesignConfig):
     """Arms x seeds x splits x label fractions x protocols x modes, and the verdict."""
 
     encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and each split")
+    vae_backbone: str = option("same", "architecture of the vae arm: same (as the other arms'), or one of its own")
     arms: str = option(",".join(ARMS), "arms to compare, with commas between")
     external: str = option("", "another collection to score the trained heads on, given as data is")
     external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")

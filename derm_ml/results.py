@@ -106,8 +106,14 @@ class Comparison:
     runs: tuple[ArmRun, ...]
     external: External | None = None
     latents: LatentStudy | None = None  # of the first split's VAE, where the vae arm has its VAE
+    vae_backbone: str = ""  # of the vae arm, where it is not the others'
     champion: str = ""  # the registry's champion, where it was run beside the vae arm
     seconds: float = 0.0  # of wall time, all in all
+
+    @property
+    def one_architecture(self) -> bool:
+        """Whether every arm with an encoder has the same architecture."""
+        return self.vae_backbone in ("", self.backbone)
 
     @property
     def arms(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def build_arm(
         UserError: the weights cannot be had, do not fit, or the encoder saw images it must not have seen.
     """
     name = choose_backbone(config.backbone, setting.device)
-    if arm in PRETRAINED and files is not None and config.backbone == "auto":
+    if arm in PRETRAINED and files is not None:
         name = files.facts.get("backbone", name)
     if config.features == "latent" and (arm not in PRETRAINED or files is None or files.vae is None):
         where = files.uri if files else f"encoder={arm}"

@@ -85,6 +85,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         kind=first.kind,
         fingerprint=first.fingerprint,
         backbone=backbone,
+        vae_backbone=splits[0].files.facts.get("backbone", backbone) if splits[0].files else backbone,
         image_size=config.image_size,
         features=config.features,
         epochs=config.epochs,

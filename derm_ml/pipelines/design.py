@@ -64,18 +64,21 @@ def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) 
     for number, seed in enumerate(config.split_seeds):
         setting = prepare_setting(replace(config, split_seed=seed), NullTracker() if number else tracker)
         backbone = choose_backbone(config.backbone, setting.device)
+        wanted = backbone if config.vae_backbone == "same" else config.vae_backbone
         dataset = setting.dataset
         reference, champion = config.encoder, ""
         if "vae" in config.arm_names:
             if reference == "auto":
                 try:
-                    reference = encoders.find(backbone, config.image_size, dataset.fingerprint, dataset.split_id)
+                    reference = encoders.find(wanted, config.image_size, dataset.fingerprint, dataset.split_id)
                 except UserError as error:
                     missing.append((seed, error))
                     continue
             if not number:
                 champion = encoders.champion(config.image_size, dataset.fingerprint, dataset.split_id)
         files = encoders.resolve(reference) if "vae" in config.arm_names else None
+        if files:
+            _check_architecture(files, wanted, backbone)
         other = champion and files and champion != files.uri
         splits.append(Split(seed, setting, files, encoders.resolve(champion) if other else None))
     if len({each.setting.dataset.split_id for each in splits}) < len(splits):
@@ -88,11 +91,21 @@ def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) 
     if missing:
         seeds = ", ".join(str(seed) for seed, _ in missing)
         raise UserError(
-            f"no {backbone} encoder at {config.image_size} px is registered for the splits of split_seed {seeds}: an "
+            f"no {wanted} encoder at {config.image_size} px is registered for the splits of split_seed {seeds}: an "
             "encoder must not have seen the split's test images, so each needs its own: run `mlflow run . -e pretrain` "
             f"with the same data and -P split_seed={missing[0][0]} (and so on)"
         )
     return backbone, splits
+
+
+def _check_architecture(files: EncoderFiles, wanted: str, backbone: str) -> None:
+    """Two architectures are compared when that is asked for, never by mistake."""
+    found = files.facts.get("backbone", wanted)
+    if found != wanted:
+        raise UserError(
+            f"encoder {files.uri} is a {found}, and the other arms are {backbone}: give backbone={found}, or "
+            f"vae_backbone={found} to compare it with another architecture"
+        )
 
 
 def plan_runs(config: CompareConfig, splits: list[Split]) -> Iterator[Cell]:

@@ -28,6 +28,10 @@ def methods(comparison: Comparison) -> str:
     percents = ", ".join(f"{100 * f:g}" for f in dict.fromkeys(place.fraction for place in comparison.places))
     modes = {place.mode for place in comparison.places}
     arms = "; ".join(f"{arm}, {ARMS[arm]}" for arm in comparison.arms)
+    architecture = f"The architecture was {comparison.backbone}."
+    if not comparison.one_architecture:
+        arms = arms.replace("the same architecture", f"a {comparison.backbone}")
+        architecture = f"The vae arm's architecture was {comparison.vae_backbone}."
     how = {
         "frozen": "features of the frozen encoder "
         f"({'spatial means of every stage' if comparison.features == 'stages' else comparison.features}, standardised "
@@ -54,7 +58,7 @@ def methods(comparison: Comparison) -> str:
             f"{comparison.image_size} x {comparison.image_size} pixels, split by group (patient or lesion, joined by "
             f"near-identical images) and stratified by class into {shares} images (first split), "
             f"{splits} time{'s' * (splits > 1)} with different seeds.",
-            f"We compared {len(comparison.arms)} arms: {arms}. The architecture was {comparison.backbone}.",
+            f"We compared {len(comparison.arms)} arms: {arms}. {architecture}",
             f"Classifiers were {' and '.join(how[mode] for mode in how if mode in modes)}, trained for "
             f"{comparison.epochs} epochs by AdamW with a cosine schedule, with {seeds} seed{'s' * (seeds > 1)} for "
             f"every arm and split, on {percents} % of the labelled training groups (nested).",

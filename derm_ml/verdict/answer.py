@@ -18,7 +18,7 @@ class Answer:
     """What a report opens with.
 
     Attributes:
-        lines: the three answers. warnings: audits that failed. not_shown: limits.
+        lines: the three answers. warnings: what stands against them. not_shown: limits.
         calls: of every arm against ImageNet at the first place. readings: of every arm's gap, at every protocol.
     """
 
@@ -47,11 +47,24 @@ def answer(measures: Measures) -> Answer:
             _overfits(measures, found["vae"], out) if both else _gaps(readings),
             _worth(measures, place, out),
         ),
-        warnings=tuple(f"{each.name}: NO. {each.sentence}" for each in audits if not each.holds),
+        warnings=_warnings(measures, audits),
         not_shown=_limits(measures),
         audits=tuple(audits),
         calls=found,
         readings=readings,
+    )
+
+
+def _warnings(measures: Measures, audits: list[Audit]) -> tuple[str, ...]:
+    """Audits that failed, and two architectures."""
+    comparison = measures.comparison
+    failed = tuple(f"{each.name}: NO. {each.sentence}" for each in audits if not each.holds)
+    if comparison.one_architecture:
+        return failed
+    return (
+        f"The VAE's encoder is a {comparison.vae_backbone}, the other arms' a {comparison.backbone}: a difference "
+        "between them may be the architecture's as well as the pretraining's.",
+        *failed,
     )
 
 

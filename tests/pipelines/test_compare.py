@@ -5,12 +5,16 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from derm_ml.config import CompareConfig
+from derm_ml.config import CompareConfig, PretrainConfig
 from derm_ml.errors import UserError
-from derm_ml.pipelines import compare, protocols
+from derm_ml.pipelines import compare, pretrain, protocols
+from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.pipelines.external import class_map
+from derm_ml.report.texts import methods
 from derm_ml.results import Place
 from derm_ml.tracking.base import RecordingTracker
+from derm_ml.verdict.answer import answer
+from derm_ml.verdict.measures import Measures
 
 SMALL = {
     "data": "synthetic:n=160,size=40,seed=1", "image_size": 32, "backbone": "test_efficientnet", "epochs": 2,
@@ -231,3 +235,40 @@ def test_class_names_that_differ_want_a_map():
         class_map("", {"NV"}, ("nevus", "melanoma"))
     with pytest.raises(UserError, match="no such file"):
         class_map("/nowhere.csv", {"NV"}, ("nevus", "melanoma"))
+
+
+class SmallEncoders(NoEncoders):
+    """One pretrained `derm_small`."""
+
+    def __init__(self, files):
+        self.files, self.asked = files, []
+
+    def find(self, backbone, size, fingerprint, split_id):
+        self.asked.append(backbone)
+        return self.files.uri
+
+    def resolve(self, reference):
+        return self.files
+
+
+@pytest.fixture(scope="module")
+def small_encoder(tmp_path_factory):
+    tracker = RecordingTracker()
+    given = {"data": SMALL["data"], "image_size": 32, "backbone": "derm_small", "latent_dim": 4, "epochs": 1}
+    pretrain.run(PretrainConfig(**given), tracker, lambda snapshot: None, tmp_path_factory.mktemp("small"))
+    (record,) = [value for kind, value in tracker.calls if kind == "encoder"]
+    return EncoderFiles(record.weights, dict(record.facts), "models:/derm-encoder/1", record.vae)
+
+
+def test_two_architectures_are_compared_only_when_asked_for_and_it_is_said(small_encoder, tmp_path):
+    given = {**SMALL, "arms": "vae,random", "seeds": 1, "protocols": "identical"}
+    with pytest.raises(UserError, match="is a derm_small, and the other arms are test_efficientnet"):
+        compare.run(CompareConfig(**given), RecordingTracker(), SmallEncoders(small_encoder), tmp_path / "one")
+    encoders = SmallEncoders(small_encoder)
+    config = CompareConfig(**given, vae_backbone="derm_small")
+    comparison = compare.run(config, RecordingTracker(), encoders, tmp_path / "two")
+    assert encoders.asked == ["derm_small"]
+    assert (comparison.backbone, comparison.vae_backbone) == ("test_efficientnet", "derm_small")
+    found = answer(Measures(comparison))
+    assert "The VAE's encoder is a derm_small, the other arms' a test_efficientnet" in found.warnings[0]
+    assert "a test_efficientnet with random weights. The vae arm's architecture was derm_small." in methods(comparison)
