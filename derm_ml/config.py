@@ -116,6 +116,7 @@ class PretrainConfig(SearchConfig):
     kl_cycles: int = option(0, "instead of once, it rises in each of so many equal parts of the training (0: once)")
     augment: float = option(1.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
     crop: float = option(1.0, "least share of the area that a random, turned crop keeps; 1: the whole image")
+    artefacts: float = option(0.0, "probability of hair, ink, a ruler, a vignette, a colour cast on a view, each")
     mask: float = option(0.0, "share of the image (8 x 8 squares) that is hidden from the encoder, not from the loss")
     noise: float = option(0.0, "standard deviation of the noise on what the encoder sees; images are in [0, 1]")
     invariance: str = option("none", "of the posterior mean between two views: none, infonce, vicreg or barlow")
@@ -149,11 +150,12 @@ class PretrainConfig(SearchConfig):
         _in_range("kl_warmup", self.kl_warmup, 0, 100_000)
         _in_range("augment", self.augment, 0, 5)
         _in_range("crop", self.crop, 0.05, 1)
+        _in_range("artefacts", self.artefacts, 0, 1)
         _in_range("mask", self.mask, 0, 0.95)
         _in_range("noise", self.noise, 0, 1)
         _one_of("invariance", self.invariance, ("none", *INVARIANCES))
         _in_range("invariance_weight", self.invariance_weight, 0, 1e6, open_low=True)
-        if self.invariance != "none" and not self.augment and self.crop == 1:
+        if self.invariance != "none" and not (self.augment or self.artefacts) and self.crop == 1:
             raise UserError("two views of an image are the same with augment=0 and crop=1: give one of them")
         if self.invariance == "none" and self.likelihood == "none":
             raise UserError("likelihood=none leaves nothing to learn from: give an invariance, infonce say")

@@ -145,3 +145,4 @@ class Ablation:
     references: tuple[str, ...]  # arms that all are held against: the first, and ImageNet's
     images: str  # what is told was measured on: val or test
     curves: Mapping[str, tuple[Sequence[Mapping[str, float]], ...]]  # an arm's pretrainings, each epoch's metrics
+    artefacts: Mapping[str, tuple[Mapping[str, float], ...]]  # AUROC of a probe for each planted artefact, a split each

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from derm_ml.data.artefacts import scatter
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -17,20 +19,25 @@ class Augmentation:
 
     Attributes:
         strength, crop: see `augment`; strength 0 without a crop leaves the images alone.
+        artefacts: probability of each kind of artefact on each view.
         views: how many times each image is augmented.
     """
 
     generator: torch.Generator
     strength: float = 1.0
     crop: float = 1.0
+    artefacts: float = 0.0
     views: int = 1
 
     def __call__(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "v*b 3 s s"]:
         """The first view of every image, then the second of every image, ..."""
-        if not self.strength and self.crop >= 1:
-            return images.repeat(self.views, 1, 1, 1)
-        each = [augment(images, self.generator, self.strength, self.crop) for _ in range(self.views)]
+        each = [self._view(images) for _ in range(self.views)]
         return torch.cat(each) if self.views > 1 else each[0]
+
+    def _view(self, images: Tensor) -> Tensor:
+        if self.strength or self.crop < 1:
+            images = augment(images, self.generator, self.strength, self.crop)
+        return scatter(images, self.generator, self.artefacts) if self.artefacts else images
 
 
 def augment(

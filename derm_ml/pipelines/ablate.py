@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from derm_ml.config import AblateConfig, HeadConfig, resolved
+from derm_ml.config import FLOORS, AblateConfig, HeadConfig, resolved
 from derm_ml.models.backbones import choose_backbone
 from derm_ml.pipelines.arm_run import facts_of, train_arm
-from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.pipelines.arms import EncoderFiles, build_arm
+from derm_ml.pipelines.artefact_probe import artefact_probe
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.finetune import ArmFactory
@@ -61,6 +62,7 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
     note_line(f"{pretrained} pretrainings, then {len(planned) * len(settings) * len(places) * config.seeds} heads")
     runs: list[ArmRun] = []
     curves: dict[str, tuple[History, ...]] = {arm.name: () for arm in planned}
+    said: dict[str, tuple[Mapping[str, float], ...]] = {arm.name: () for arm in planned if arm.kind not in FLOORS}
     with progress("Ablating", len(planned) * len(settings), "arms") as bar:
         for seed, setting in settings.items():
             for arm in planned:
@@ -69,8 +71,10 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
                 with tracker.child(name, {"arm": arm.name, "split": str(seed)}, resume=bool(config.resume)) as child:
                     heads = _Heads(config, arm, seed, setting, places, cells)
                     runs += heads.train(child, folder / name)
-                    if arm.kind == "vae":
-                        curves[arm.name] += (_history(folder / name),)
+                if arm.kind == "vae":
+                    curves[arm.name] += (json.loads((folder / name / "curve.json").read_text()),)
+                if arm.kind not in FLOORS:
+                    said[arm.name] += (json.loads((folder / name / "artefacts.json").read_text()),)
                 bar.advance()
     comparison = Comparison(
         data=first.location,
@@ -92,6 +96,7 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         references=tuple(arm.name for arm in planned if arm is planned[0] or arm.kind == "imagenet"),
         images=config.images,
         curves=curves,
+        artefacts=said,
     )
 
 
@@ -120,6 +125,8 @@ class _Heads:
         rows = np.flatnonzero(self.setting.dataset.table["code"] >= 0)
         files = self._encoder(run, folder) if self.arm.kind == "vae" else None
         factory = ArmFactory(head, self.setting, files, rows)
+        if self.arm.kind not in FLOORS:
+            self._probe(head, files, run, folder)
         recipes = {place: recipe_of(factory, self.arm.kind, self.config.seed, place) for place in self.places}
         made = []
         for name, place, seed in wanted:
@@ -142,6 +149,14 @@ class _Heads:
                 parts = (self.arm.name, place.protocol, place.mode, f"{100 * place.fraction:g}pc")
                 yield "-".join([*parts, f"split{self.split}", f"seed{seed}"]), place, seed
 
+    def _probe(self, head: HeadConfig, files: EncoderFiles | None, run: Tracker, folder: Path) -> None:
+        """What the features say of planted artefacts; kept, since no later step needs the encoder for it."""
+        extractor, _ = build_arm(self.arm.kind, head, self.setting, self.config.seed, files)
+        said = artefact_probe(extractor, self.setting)
+        run.log_metrics(said, step=0)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "artefacts.json").write_text(json.dumps(said))
+
     def _encoder(self, run: Tracker, folder: Path) -> EncoderFiles:
         """Pretrain, or go on with it, or take the finished one."""
         config = self.arm.pretraining(self.config, self.split)
@@ -161,8 +176,3 @@ class _Heads:
             run.log_file(path, "encoder")
         run.log_text(record.card, "encoder/README.md")
         return EncoderFiles(record.weights, dict(record.facts), f"{self.arm.name}, split {self.split}", record.vae)
-
-
-def _history(folder: Path) -> History:
-    found: History = json.loads((folder / "curve.json").read_text())
-    return found

@@ -14,6 +14,7 @@ from derm_ml.data.augmentation import Augmentation
 from derm_ml.data.batches import ImageBatches
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder, choose_backbone
+from derm_ml.models.heads import FeatureExtractor
 from derm_ml.models.vae import ConvVae
 from derm_ml.objectives.annealing import cyclic, warmup
 from derm_ml.objectives.corruption import Corruption
@@ -22,6 +23,7 @@ from derm_ml.objectives.invariances import INVARIANCES
 from derm_ml.objectives.likelihoods import LIKELIHOODS
 from derm_ml.objectives.regularisers import REGULARISERS
 from derm_ml.objectives.views import TwoViewObjective
+from derm_ml.pipelines.artefact_probe import artefact_probe
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.images import TrainingImages, training_images
 from derm_ml.pipelines.monitor import Best, Monitor
@@ -73,9 +75,12 @@ def run(
     """
     setting = prepare_setting(config, tracker)
     trained = train(config, setting, tracker, folder, publish=publish, resume=config.resume)
-    record = encoder_record(trained.vae, setting, config, trained.metrics, trained.images, folder)
+    said = artefact_probe(FeatureExtractor(trained.vae.encoder), setting)
+    tracker.log_metrics(said, step=config.epochs)
+    metrics = {**trained.metrics, **said}
+    record = encoder_record(trained.vae, setting, config, metrics, trained.images, folder)
     uri = tracker.log_encoder(record)
-    return PretrainResult(uri, trained.metrics, trained.images_per_second)
+    return PretrainResult(uri, metrics, trained.images_per_second)
 
 
 def train(
@@ -201,6 +206,7 @@ def training_batches(config: PretrainConfig, setting: Setting, chosen: TrainingI
             torch_generator(config.seed, "augmentation", epoch),
             config.augment,
             config.crop,
+            config.artefacts,
             views=1 if config.invariance == "none" else 2,
         ),
     )

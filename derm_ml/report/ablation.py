@@ -33,6 +33,12 @@ def write_ablation(ablation: Ablation, folder: Path) -> str:
         for minus in ablation.references:
             chosen = differences[differences["minus"] == minus]
             parts.append(f"minus {minus} (p after Holm over the arms):\n\n{_markdown(chosen, place)}")
+    if len(artefacts := artefacts_table(ablation, measures)):
+        artefacts.to_csv(folder / "artefacts.csv", index=False)
+        told = (
+            "**Artefacts planted on half of the images**: AUROC of a probe for each (0.5: the features do not say it):"
+        )
+        parts.append(f"{told}\n\n{_lines(artefacts)}")
     text = "\n\n".join(parts) + "\n"
     (folder / "ablation.md").write_text(text, encoding="utf-8")
     drawn = {
@@ -76,6 +82,17 @@ def differences_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def artefacts_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
+    """An arm a row: the probe's AUROC for each artefact, over splits."""
+    rows = []
+    for arm, splits in ablation.artefacts.items():
+        row = {"arm": arm}
+        for name in splits[0]:
+            row[name.removeprefix("artefact/")] = measures.over([each[name] for each in splits], "val").text(3, (0, 1))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def _difference(
     ablation: Ablation, measures: Measures, measure: Measure, arm: str, place: Place, minus: str
 ) -> Estimate:
@@ -102,8 +119,11 @@ def _runs_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
 def _markdown(table: pd.DataFrame, place: Place) -> str:
     named = _named(place)
     chosen = table[(table[list(named)] == pd.Series(named)).all(axis=1)].drop(columns=list(named))
-    chosen = chosen.drop(columns="minus", errors="ignore")
-    lines = [list(chosen.columns), ["---"] * len(chosen.columns), *chosen.astype(str).to_numpy().tolist()]
+    return _lines(chosen.drop(columns="minus", errors="ignore"))
+
+
+def _lines(table: pd.DataFrame) -> str:
+    lines = [list(table.columns), ["---"] * len(table.columns), *table.astype(str).to_numpy().tolist()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -135,6 +135,10 @@ class Measures:
             return over_seeds(next(iter(by_split.values())))
         return over_splits([float(np.mean(each)) for each in by_split.values()], self._ratio(list(by_split), images))
 
+    def over(self, values: Sequence[float], images: str) -> Estimate:
+        """Of one value a split, in the splits' order."""
+        return over_splits(values, self._ratio([each.seed for each in self.comparison.splits], images))
+
     def pairs(self, measure: Measure, arm: str, minus: str, place: Place) -> np.ndarray:
         """Every paired difference, [splits x seeds]."""
         return np.concatenate(list(self.by_split(measure, arm, place, minus).values()))

@@ -122,6 +122,9 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
     for _, row in told.iterrows():
         expected = means[row["arm"]] - means["plain"]
         assert float(row["macro AUROC"].split()[0]) == pytest.approx(expected, abs=0.0006)
+    probed = pd.read_csv(tmp_path / "artefacts.csv")
+    assert list(probed["arm"]) == ["plain", "views", "untrained"]
+    assert "Artefacts planted" in text
     assert (tmp_path / "1_minus_plain.png").is_file()
     assert (tmp_path / "probe_against_cpu_time.png").is_file()
 

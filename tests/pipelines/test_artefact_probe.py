@@ -1,0 +1,49 @@
+"""The probe for planted artefacts: features that show them, and features that cannot."""
+
+import pytest
+import torch
+from torch import nn
+
+from derm_ml.data.artefacts import ARTEFACTS
+from derm_ml.data.dataset import prepare
+from derm_ml.pipelines.artefact_probe import artefact_probe
+from derm_ml.pipelines.setup import Setting
+from derm_ml.training.trainer import Precision
+
+
+class Features(nn.Module):
+    """Any function of images as an extractor."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.encoder, self.function = nn.Identity(), function
+
+    def forward(self, images):
+        return self.function(images)
+
+
+@pytest.fixture(scope="module")
+def setting():
+    device = torch.device("cpu")
+    return Setting(prepare("synthetic:n=400,size=40,seed=1", 32, 0), device, Precision(device))
+
+
+def test_corners_tell_a_vignette_and_nothing_of_the_ink(setting):
+    corners = Features(lambda images: images[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].flatten(1))
+    found = artefact_probe(corners, setting)
+    assert set(found) == {f"artefact/{name}" for name in ARTEFACTS}
+    assert found["artefact/vignette"] > 0.95
+    assert found["artefact/ink"] < 0.75
+
+
+def test_features_of_nothing_tell_nothing_and_all_pixels_tell_more(setting):
+    blind = artefact_probe(Features(lambda images: torch.zeros(len(images), 3)), setting)
+    assert set(blind.values()) == {0.5}
+    seen = artefact_probe(Features(lambda images: torch.nn.functional.avg_pool2d(images, 4).flatten(1)), setting)
+    assert seen["artefact/vignette"] > 0.95
+    assert seen["artefact/cast"] > 0.6
+
+
+def test_the_same_every_time(setting):
+    pixels = Features(lambda images: images.mean(dim=(2, 3)))
+    assert artefact_probe(pixels, setting) == artefact_probe(pixels, setting)
