@@ -17,6 +17,7 @@ ARMS = ("vae", "imagenet", "random", "pixels", "majority")
 FLOORS = ("pixels", "majority")
 PROTOCOLS = ("identical", "tuned")
 MODES = ("frozen", "full")
+FEATURES = ("last", "stages", "latent")
 LIKELIHOODS = ("gaussian", "laplace", "logistic", "gradient")
 INVARIANCES = ("infonce", "vicreg", "barlow")
 PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
@@ -179,7 +180,7 @@ class HeadConfig(CommonConfig):
         super().__post_init__()
         _in_range("epochs", self.epochs, 1, 100_000)
         _in_range("lr", self.lr, 0, 10)
-        _one_of("features", self.features, ("last", "stages", "latent"))
+        _one_of("features", self.features, FEATURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +293,7 @@ class AblateConfig(DesignConfig):
     """Pretrainings by a plan, each on every split: what each part adds, with intervals."""
 
     plan: str = option("", "TOML file of the arms: [common] and [arms.NAME], each with parameters of pretrain")
-    images: str = option("val", "what is measured on: val while anything is still to be chosen, test once at the end")
+    images: str = option("val", "what is told is of: val while anything is to be chosen; then resume with test, once")
 
     def __post_init__(self) -> None:
         super().__post_init__()

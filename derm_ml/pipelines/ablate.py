@@ -48,7 +48,9 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
     first = next(iter(settings.values())).dataset
     tracker.log_params(resolved(config, "ablate"))
     tracker.log_file(Path(config.plan), "plan")
-    own = [item.name for item in fields(config) if item.name not in ("data", "device", "experiment", "resume", "plan")]
+    # `images` is not part of what it is: chosen on validation, the same heads are then told on the test images.
+    elsewhere = ("data", "device", "experiment", "resume", "plan", "images")
+    own = [item.name for item in fields(config) if item.name not in elsewhere]
     identity = {item: getattr(config, item) for item in own} | {"data": first.fingerprint}
     identity |= {"plan": hashlib.sha256(repr(planned).encode()).hexdigest()}
     cells = Cells(folder / "cells", identity, resume=bool(config.resume))
@@ -72,7 +74,7 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
                     heads = _Heads(config, arm, seed, setting, places, cells)
                     runs += heads.train(child, folder / name)
                 if arm.kind == "vae":
-                    curves[arm.name] += (json.loads((folder / name / "curve.json").read_text()),)
+                    curves[arm.name] += (json.loads((folder / f"{arm.encoder}-split{seed}/curve.json").read_text()),)
                 if arm.kind not in FLOORS:
                     said[arm.name] += (json.loads((folder / name / "artefacts.json").read_text()),)
                 bar.advance()
@@ -121,9 +123,10 @@ class _Heads:
         if all(kept.values()):
             return [made for made in kept.values() if made]
         head = HeadConfig(**{item.name: getattr(self.config, item.name) for item in fields(HeadConfig)})
-        head = replace(head, split_seed=self.split, backbone=self.arm.backbone)
+        head = replace(head, split_seed=self.split, backbone=self.arm.backbone, features=self.arm.features)
         rows = np.flatnonzero(self.setting.dataset.table["code"] >= 0)
-        files = self._encoder(run, folder) if self.arm.kind == "vae" else None
+        shared = folder.with_name(f"{self.arm.encoder}-split{self.split}")
+        files = self._encoder(run, shared) if self.arm.kind == "vae" else None
         factory = ArmFactory(head, self.setting, files, rows)
         if self.arm.kind not in FLOORS:
             self._probe(head, files, run, folder)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from derm_ml.config import FLOORS, AblateConfig, PretrainConfig, SearchConfig
+from derm_ml.config import FEATURES, FLOORS, AblateConfig, PretrainConfig, SearchConfig
 from derm_ml.errors import UserError
 
 GIVEN = ("imagenet", "random", *FLOORS)
@@ -18,12 +18,25 @@ ALLOWED = [item.name for item in fields(PretrainConfig) if item.name not in _ELS
 
 
 class Planned(NamedTuple):
-    """An arm of a plan: `kind` is vae where it is pretrained, else imagenet, random, pixels or majority."""
+    """An arm of a plan.
+
+    Attributes:
+        kind: vae where it is pretrained, else imagenet, random, pixels or majority.
+        features: where its heads take them: stages, last or latent.
+        encoder: the first arm of the plan whose encoder is the same, itself mostly: what is pretrained once.
+    """
 
     name: str
     kind: str
     backbone: str
+    features: str
     parameters: dict[str, Any]
+    encoder: str = ""
+
+    @property
+    def made_of(self) -> str:
+        """What its encoder follows from: equal for arms that share it."""
+        return repr((self.kind, self.backbone, sorted(self.parameters.items())))
 
     def pretraining(self, config: AblateConfig, split_seed: int) -> PretrainConfig:
         """Of this arm on a split: the split's seed is the pretraining's too, so that intervals cover both.
@@ -40,7 +53,8 @@ def read_plan(config: AblateConfig) -> list[Planned]:
     """The arms, in the file's order; the first is what the others are held against.
 
     `[common]` holds what all pretrained arms share, `[arms.NAME]` what each has of its own. `encoder` makes it an arm
-    that is not pretrained (imagenet, random, pixels or majority), of the architecture `backbone`.
+    that is not pretrained (imagenet, random, pixels or majority), of the architecture `backbone`. `features` is where its
+    heads take them, where that is not the ablation's: arms that differ in nothing else share their pretraining.
 
     Raises:
         UserError: no such file, not TOML, or something in it is not known.
@@ -58,7 +72,11 @@ def read_plan(config: AblateConfig) -> list[Planned]:
     common, arms = plan.get("common", {}), plan.get("arms", {})
     if not isinstance(arms, dict) or len(arms) < 2:
         raise UserError(f"plan={config.plan}: fewer than two arms: give each as [arms.NAME]")
-    return [_planned(config, name, {**common, **_table(config, name, own)}, own) for name, own in arms.items()]
+    planned = [_planned(config, name, {**common, **_table(config, name, own)}, own) for name, own in arms.items()]
+    first: dict[str, str] = {}
+    for arm in planned:
+        first.setdefault(arm.made_of, arm.name)
+    return [arm._replace(encoder=first[arm.made_of]) for arm in planned]
 
 
 def _table(config: AblateConfig, name: str, own: object) -> dict[str, Any]:
@@ -72,21 +90,24 @@ def _planned(config: AblateConfig, name: str, given: dict[str, Any], own: dict[s
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UserError(f"{where}: a name is made of letters, digits, - and _")
     backbone = str(given.pop("backbone", config.backbone))
+    features = given.pop("features", config.features)
+    if features not in FEATURES or (features == "latent" and "encoder" in own):
+        raise UserError(f"{where}: features={features!r} does not fit: choose stages, last, or latent of a VAE")
     if "encoder" in own:
         kind = own["encoder"]
         if kind not in GIVEN:
             raise UserError(f"{where}: encoder={kind!r} is not known: choose one of {', '.join(GIVEN)}")
-        if extra := set(own) - {"encoder", "backbone"}:
+        if extra := set(own) - {"encoder", "backbone", "features"}:
             raise UserError(f"{where}: it is not pretrained, so {', '.join(sorted(extra))} has no meaning")
-        return Planned(name, kind, backbone, {})
+        return Planned(name, kind, backbone, features, {})
     types = {item.name: str(item.type) for item in fields(PretrainConfig)}
     kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
     for key, value in given.items():
         if key not in ALLOWED:
-            raise UserError(f"{where}: {key} is not known: choose of backbone, {', '.join(ALLOWED)}")
+            raise UserError(f"{where}: {key} is not known: choose of backbone, features, {', '.join(ALLOWED)}")
         if not isinstance(value, kinds[types[key]]) or isinstance(value, bool):
             raise UserError(f"{where}: {key}={value!r} is not of type {types[key]}")
-    planned = Planned(name, "vae", backbone, given)
+    planned = Planned(name, "vae", backbone, features, given)
     try:
         planned.pretraining(config, config.split_seed)
     except UserError as error:

@@ -1,5 +1,8 @@
 """Ablations: the plan's door, and a small one from its pretrainings to its tables."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -27,6 +30,11 @@ figures_every = 1
 encoder = "random"
 [arms.pixels]
 encoder = "pixels"
+[arms.views-last]
+invariance = "infonce"
+crop = 0.5
+figures_every = 1
+features = "last"
 """
 SMALL = {"data": "synthetic:n=160,size=40,seed=1", "image_size": 32, "epochs": 2, "seeds": 2, "splits": 2}
 
@@ -44,12 +52,14 @@ def plan(tmp_path):
 def test_common_parameters_reach_every_pretraining_and_own_ones_win(plan):
     config = plan(PLAN + "\n[arms.longer]\nepochs = 7\n")
     arms = {arm.name: arm for arm in read_plan(config)}
-    assert list(arms) == ["plain", "views", "untrained", "pixels", "longer"]
-    assert [arm.kind for arm in arms.values()] == ["vae", "vae", "random", "pixels", "vae"]
+    assert list(arms) == ["plain", "views", "untrained", "pixels", "views-last", "longer"]
+    assert [arm.kind for arm in arms.values()] == ["vae", "vae", "random", "pixels", "vae", "vae"]
     views, longer = arms["views"].pretraining(config, 3), arms["longer"].pretraining(config, 3)
     assert (views.epochs, views.crop, views.invariance, views.split_seed, views.seed) == (2, 0.5, "infonce", 3, 3)
     assert (longer.epochs, longer.crop, longer.data, longer.image_size) == (7, 1.0, config.data, 32)
     assert arms["untrained"].backbone == "test_efficientnet"
+    assert [arm.encoder for arm in arms.values()] == ["plain", "views", "untrained", "pixels", "views", "longer"]
+    assert arms["views-last"].features == "last"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +72,7 @@ def test_common_parameters_reach_every_pretraining_and_own_ones_win(plan):
         ("[arms.a]\n[arms.b]\ntrials = 3", "arm b: trials is not known"),
         ("[arms.a]\n[arms.b]\nencoder = 'vae'", "arm b: encoder='vae' is not known"),
         ("[arms.a]\n[arms.b]\nencoder = 'random'\nepochs = 3", "arm b: it is not pretrained, so epochs has no meaning"),
+        ("[arms.a]\n[arms.b]\nencoder = 'random'\nfeatures = 'latent'", "arm b: features='latent' does not fit"),
         ("[arms.a]\n[arms.'../b']", "made of letters"),
         ("[arms.a]", "fewer than two arms"),
         ("[arms]\na = 1\nb = 2", "arms.a is a value"),
@@ -93,9 +104,9 @@ def ablated(tmp_path_factory):
 
 def test_every_arm_is_pretrained_on_every_split_and_its_heads_are_run(ablated):
     ablation, tracker, folder, _ = ablated
-    assert ablation.arms == ("plain", "views", "untrained", "pixels")
+    assert ablation.arms == ("plain", "views", "untrained", "pixels", "views-last")
     assert ablation.references == ("plain",)
-    assert len(ablation.comparison.runs) == 4 * 2 * 2 * 2 * 2
+    assert len(ablation.comparison.runs) == 5 * 2 * 2 * 2 * 2
     assert [child.run_id for child in tracker.children] == [
         f"recording/{arm}-split{split}" for split in (0, 1) for arm in ablation.arms
     ]
@@ -103,9 +114,27 @@ def test_every_arm_is_pretrained_on_every_split_and_its_heads_are_run(ablated):
     assert len(views.metric("probe/auroc")) == 2
     assert views.metric("alignment")[0] > 0
     assert ("file", "encoder/encoder.safetensors") in views.calls
-    assert [len(curves) for curves in ablation.curves.values()] == [2, 2, 0, 0]
+    assert [len(curves) for curves in ablation.curves.values()] == [2, 2, 0, 0, 2]
     assert [each["epoch"] for each in ablation.curves["views"][1]] == [1, 2]
     assert (folder / "run" / "views-split1" / "last.safetensors").is_file()
+
+
+def test_arms_that_differ_in_their_features_share_one_pretraining(ablated):
+    ablation, _, folder, _ = ablated
+    assert ablation.curves["views-last"] == ablation.curves["views"]
+    assert not (folder / "run" / "views-last-split1" / "last.safetensors").exists()
+    (stages, last) = (
+        ablation.comparison.of(arm, ablation.comparison.places[0], 0)[0] for arm in ("views", "views-last")
+    )
+    assert not np.allclose(stages.val_probabilities, last.val_probabilities)
+
+
+def test_chosen_on_validation_then_told_on_test_without_training_again(ablated, monkeypatch, tmp_path):
+    ablation, _, folder, config = ablated
+    monkeypatch.setattr(ablate, "train_arm", lambda *args: pytest.fail("trained again"))
+    again = ablate.run(replace(config, resume="recording", images="test"), RecordingTracker(), folder / "run")
+    assert "measured on test images" in write_ablation(again, tmp_path)
+    assert len(again.comparison.runs) == len(ablation.comparison.runs)
 
 
 def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
@@ -114,8 +143,8 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
     assert "measured on val images" in text
     arms, differences = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("arms", "differences"))
     runs = pd.read_csv(tmp_path / "runs.csv")
-    assert len(arms) == 4 * 4
-    assert len(differences) == 3 * 4
+    assert len(arms) == 5 * 4
+    assert len(differences) == 4 * 4
     place = (runs["protocol"] == "identical") & (runs["labels"] == "100 %")
     means = runs[place].groupby("arm")["macro AUROC"].mean()
     told = differences[(differences["protocol"] == "identical") & (differences["labels"] == "100 %")]
@@ -123,17 +152,15 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
         expected = means[row["arm"]] - means["plain"]
         assert float(row["macro AUROC"].split()[0]) == pytest.approx(expected, abs=0.0006)
     probed = pd.read_csv(tmp_path / "artefacts.csv")
-    assert list(probed["arm"]) == ["plain", "views", "untrained"]
+    assert list(probed["arm"]) == ["plain", "views", "untrained", "views-last"]
     assert "Artefacts planted" in text
     assert (tmp_path / "1_minus_plain.png").is_file()
     assert (tmp_path / "probe_against_cpu_time.png").is_file()
 
 
 def test_an_interrupted_one_goes_on_and_gives_the_same(ablated, monkeypatch):
-    from dataclasses import replace
-
     ablation, _, folder, config = ablated
-    for path in (folder / "run" / "cells").glob("views-*-split1-*"):
+    for path in (folder / "run" / "cells").glob("views-identical-*-split1-*"):
         path.unlink()
     trained = []
     monkeypatch.setattr(ablate, "encoder_record", lambda *args: trained.append(args) or record(*args))
@@ -147,8 +174,6 @@ def test_an_interrupted_one_goes_on_and_gives_the_same(ablated, monkeypatch):
 
 
 def test_another_plan_cannot_be_gone_on_with(ablated):
-    from dataclasses import replace
-
     _, _, folder, config = ablated
     (folder / "other.toml").write_text(PLAN.replace("epochs = 2", "epochs = 3"))
     other = replace(config, resume="recording", plan=str(folder / "other.toml"))
