@@ -60,7 +60,7 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         for protocol in config.protocol_names
         for fraction in config.fractions
     ]
-    pretrained = sum(arm.kind == "vae" for arm in planned) * len(settings)
+    pretrained = len({arm.encoder for arm in planned if arm.kind == "vae"}) * len(settings)
     note_line(f"{pretrained} pretrainings, then {len(planned) * len(settings) * len(places) * config.seeds} heads")
     runs: list[ArmRun] = []
     curves: dict[str, tuple[History, ...]] = {arm.name: () for arm in planned}

@@ -53,8 +53,8 @@ def read_plan(config: AblateConfig) -> list[Planned]:
     """The arms, in the file's order; the first is what the others are held against.
 
     `[common]` holds what all pretrained arms share, `[arms.NAME]` what each has of its own. `encoder` makes it an arm
-    that is not pretrained (imagenet, random, pixels or majority), of the architecture `backbone`. `features` is where its
-    heads take them, where that is not the ablation's: arms that differ in nothing else share their pretraining.
+    that is not pretrained (imagenet, random, pixels or majority), of the architecture `backbone`. `features` is where
+    its heads take them if not as the ablation says: arms that differ in nothing else share their pretraining.
 
     Raises:
         UserError: no such file, not TOML, or something in it is not known.
