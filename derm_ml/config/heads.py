@@ -1,0 +1,149 @@
+"""What `finetune`, `compare` and `ablate` take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derm_ml.config.common import CommonConfig, SearchConfig, in_range, one_of, option
+from derm_ml.errors import UserError
+
+ARMS = ("vae", "imagenet", "random", "pixels", "majority")
+FLOORS = ("pixels", "majority")
+PROTOCOLS = ("identical", "tuned")
+MODES = ("frozen", "full")
+FEATURES = ("last", "stages", "latent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig(CommonConfig):
+    """What finetune and compare share: one head and one recipe for every arm."""
+
+    epochs: int = option(40, "passes over the labelled training images")
+    lr: float = option(1e-3, "peak learning rate of the head (cosine to zero)")
+    features: str = option("stages", "stages (every stage pooled and concatenated), last, or latent (a VAE's mean)")
+    imagenet_weights: str = option("auto", "auto (timm, else the packaged Lite0 weights) or a safetensors file")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        in_range("epochs", self.epochs, 1, 100_000)
+        in_range("lr", self.lr, 0, 10)
+        one_of("features", self.features, FEATURES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(HeadConfig, SearchConfig):
+    """One arm at one seed; with trials, its best learning rate and weight decay."""
+
+    encoder: str = option(
+        "imagenet", "imagenet, random, pixels, majority, models:/derm-encoder@champion, runs:/ID or a file"
+    )
+    mode: str = option("frozen", "frozen (the encoder extracts features, the paper's) or full (all weights train)")
+    label_fraction: float = option(1.0, "fraction of the labelled training groups used, nested and by group")
+    space: str = option("lr,weight_decay", "searched: of lr, weight_decay; lr=1e-4..1e-1 sets a range")
+    resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        in_range("label_fraction", self.label_fraction, 0, 1, open_low=True)
+        one_of("mode", self.mode, MODES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignConfig(HeadConfig):
+    """What compare and ablate share: seeds x splits x label fractions x protocols x modes."""
+
+    seeds: int = option(3, "runs of each arm, at seed, seed + 1, ...")
+    splits: int = option(1, "splits of the data, at split_seed, split_seed + 1, ...; each has its own encoder")
+    label_fractions: str = option("1", "fractions of the labelled training groups, nested: 0.01,0.1,1 say")
+    protocols: str = option(
+        "identical,tuned", "identical (one recipe for every arm) and tuned (each arm's best of 16, by validation loss)"
+    )
+    modes: str = option("frozen", "frozen (features, then a head), full (all weights train), or both")
+    gap_margin: float = option(0.05, "a gap of the loss within this many nats of zero counts as near zero")
+    resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        in_range("seeds", self.seeds, 1, 1000)
+        in_range("splits", self.splits, 1, 1000)
+        in_range("gap_margin", self.gap_margin, 0, 10, open_low=True)
+        for name, allowed in (("protocols", PROTOCOLS), ("modes", MODES)):
+            for value in self._listed(name):
+                one_of(name, value, allowed)
+        for fraction in self.fractions:
+            in_range("label_fractions", fraction, 0, 1, open_low=True)
+
+    @property
+    def protocol_names(self) -> tuple[str, ...]:
+        """The protocols, the one that the verdict is spoken on first."""
+        return self._listed("protocols")
+
+    @property
+    def mode_names(self) -> tuple[str, ...]:
+        """The modes, the one that the verdict is spoken on first."""
+        return self._listed("modes")
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """The label fractions, each once, largest first."""
+        try:
+            values = {float(text) for text in self._listed("label_fractions")}
+        except ValueError:
+            raise UserError(f"label_fractions={self.label_fractions!r} is not a list of numbers: 0.1,1 say") from None
+        return tuple(sorted(values, reverse=True))
+
+    @property
+    def split_seeds(self) -> range:
+        """A split's seed each."""
+        return range(self.split_seed, self.split_seed + self.splits)
+
+    def _listed(self, name: str) -> tuple[str, ...]:
+        text: str = getattr(self, name)
+        found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        if not found:
+            raise UserError(f"{name}={text!r} is empty: see derm-ml compare --help")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig(DesignConfig):
+    """Arms x seeds x splits x label fractions x protocols x modes, and the verdict."""
+
+    encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and each split")
+    vae_backbone: str = option("same", "architecture of the vae arm: same (as the other arms'), or one of its own")
+    arms: str = option(",".join(ARMS), "arms to compare, with commas between")
+    external: str = option("", "another collection to score the trained heads on, given as data is")
+    external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for arm in self.arm_names:
+            one_of("arms", arm, ARMS)
+        if self.features == "latent" and {"imagenet", "random"} & set(self.arm_names):
+            raise UserError("features=latent exists for a VAE only: compare takes stages or last")
+        if self.splits > 1 and "vae" in self.arm_names and self.encoder != "auto":
+            raise UserError(
+                f"encoder={self.encoder} was pretrained on one split, and splits={self.splits}: leave encoder=auto, "
+                "which takes each split's own, or compare on one split"
+            )
+        if self.external_classes and not self.external:
+            raise UserError("external_classes belongs to external: give that as well")
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The arms, each once, in the order given."""
+        return self._listed("arms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateConfig(DesignConfig):
+    """Pretrainings by a plan, each on every split: what each part adds, with intervals."""
+
+    plan: str = option("", "TOML file of the arms: [common] and [arms.NAME], each with parameters of pretrain")
+    images: str = option("val", "what is told is of: val while anything is to be chosen; then resume with test, once")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("images", self.images, ("val", "test"))
+        if not self.plan.strip():
+            raise UserError("plan is empty: give a TOML file with the arms to pretrain and compare")
