@@ -54,7 +54,7 @@ def _finetune(config: FinetuneConfig, tracker: MlflowTracker, log: Tracker, fold
     backbone = choose_backbone(config.backbone, factory.setting.device)
     prefix = f"finetune-{arm}-{factory.setting.dataset.kind}-{backbone}-{config.image_size}px"
     facts = facts_of(config, factory.setting, backbone, task.space)
-    facts["encoder"] = factory.files.uri if factory.files else arm
+    facts["encoder"] = factory.encoders["vae"].uri if factory.encoders else arm
     alive = parent_watch() if worker else lambda: None
     found = search(config, task, facts, prefix, tracker, run_folder(""), alive)
     if not worker:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from derm_ml.config.common import CommonConfig, SearchConfig, in_range, one_of, option
 from derm_ml.errors import UserError
 
-ARMS = ("vae", "imagenet", "random", "pixels", "majority")
+ARMS = ("vae", "plain", "imagenet", "random", "pixels", "majority")
+USUAL = ("vae", "imagenet", "random", "pixels", "majority")
 FLOORS = ("pixels", "majority")
 PROTOCOLS = ("identical", "tuned")
 MODES = ("frozen", "full")
@@ -111,7 +112,7 @@ class CompareConfig(DesignConfig):
 
     encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and each split")
     vae_backbone: str = option("same", "architecture of the vae arm: same (as the other arms'), or one of its own")
-    arms: str = option(",".join(ARMS), "arms to compare, with commas between")
+    arms: str = option(",".join(USUAL), "arms to compare, of these and plain (the paper's VAE beside a better one)")
     external: str = option("", "another collection to score the trained heads on, given as data is")
     external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")
 

@@ -51,6 +51,13 @@ class PretrainConfig(SearchConfig):
     objective: str = option("auto", "of the search: auroc (auto, with labels), elbo (auto, without), or auroc,gap")
     resume: str = option("", "ID of an interrupted run to go on with, in the same MLflow run")
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is the paper's VAE: a Gaussian likelihood, the rate, whole images, no other collection's."""
+        given = (self.latent, self.likelihood, self.regulariser, self.invariance, self.extra)
+        parts = (self.mask, self.noise, self.artefacts, self.free_bits, 1 - self.crop)
+        return given == ("vector", "gaussian", "kl", "none", "") and not any(parts)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         in_range("image_fraction", self.image_fraction, 0, 1, open_low=True)

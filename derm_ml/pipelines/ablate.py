@@ -126,10 +126,10 @@ class _Heads:
         head = replace(head, split_seed=self.split, backbone=self.arm.backbone, features=self.arm.features)
         rows = np.flatnonzero(self.setting.dataset.table["code"] >= 0)
         shared = folder.with_name(f"{self.arm.encoder}-split{self.split}")
-        files = self._encoder(run, shared) if self.arm.kind == "vae" else None
-        factory = ArmFactory(head, self.setting, files, rows)
+        encoders = {"vae": self._encoder(run, shared)} if self.arm.kind == "vae" else {}
+        factory = ArmFactory(head, self.setting, encoders, rows)
         if self.arm.kind not in FLOORS:
-            self._probe(head, files, run, folder)
+            self._probe(head, encoders.get("vae"), run, folder)
         recipes = {place: recipe_of(factory, self.arm.kind, self.config.seed, place) for place in self.places}
         made = []
         for name, place, seed in wanted:

@@ -24,7 +24,7 @@ class EncoderFiles(NamedTuple):
     vae: Path | None = None
 
 
-PRETRAINED = ("vae", "champion")  # arms whose weights come from a registry or a file
+PRETRAINED = ("vae", "plain", "champion")  # arms whose weights come from a registry or a file
 Resolve = Callable[[str], EncoderFiles]
 
 
@@ -54,7 +54,9 @@ def build_arm(
     if arm == "random":
         return FeatureExtractor(encoder, _kind(config)), f"drawn from seed {seed}"
     if files is None:
-        raise UserError("the vae arm needs an encoder: give encoder=models:/derm-encoder@champion, runs:/ID or a file")
+        raise UserError(
+            f"the {arm} arm needs an encoder: give encoder=models:/derm-encoder@champion, runs:/ID or a file"
+        )
     check_unseen(files, setting)
     if config.features == "latent" and files.vae:
         return LatentExtractor(load_vae(encoder, files.vae)), files.uri

@@ -42,9 +42,10 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
     first = splits[0].setting.dataset
     external, left_out = open_external(config, splits[0].setting) if config.external else (None, {})
     if external:
-        check_external(external.dataset.fingerprint, [each.files for each in splits if each.files])
-    identity = {"data": first.fingerprint, "splits": [each.setting.dataset.split_id for each in splits]}
-    identity |= {"encoders": [each.files.uri if each.files else "" for each in splits]}
+        check_external(external.dataset.fingerprint, [files for each in splits for files in each.encoders.values()])
+    identity: dict[str, object] = {"data": first.fingerprint}
+    identity |= {"splits": [each.setting.dataset.split_id for each in splits]}
+    identity |= {"encoders": [{arm: files.uri for arm, files in each.encoders.items()} for each in splits]}
     machine = ("data", "device", "experiment", "resume", "encoder", "external")
     identity |= {item.name: getattr(config, item.name) for item in fields(config) if item.name not in machine}
     identity |= {"external": external.dataset.fingerprint if external else ""}
@@ -52,7 +53,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
     tracker.log_params(resolved(config, "compare") | {"compare.backbone": backbone})
     head = HeadConfig(**{item.name: getattr(config, item.name) for item in fields(HeadConfig)})
     labelled = np.flatnonzero(first.table["code"] >= 0)
-    factory = ArmFactory(head, splits[0].setting, None, labelled, external=external)
+    factory = ArmFactory(head, splits[0].setting, {}, labelled, external=external)
     for split in splits:  # weights that cannot be had are said now, not after hours
         factory.with_split(*split).check(config.arm_names)
     plan = list(plan_runs(config, splits))
@@ -78,14 +79,14 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
             bar.advance()
     groups = check_fed_alike([each for each in runs if each.place.protocol == "identical"])
     tracker.set_tags({"protocol.identical": f"{groups} groups of arms, each fed alike (SHA-256 of what was fed)"})
-    facts = tuple(facts_of(each.seed, each.setting, each.files.uri if each.files else "") for each in splits)
+    facts = tuple(facts_of(each.seed, each.setting, _uri(each, "vae")) for each in splits)
     _log_test(plan, runs, lambda cell: _nested(cell, children, tracker), facts, first.classes, config)
     return Comparison(
         data=first.location,
         kind=first.kind,
         fingerprint=first.fingerprint,
         backbone=backbone,
-        vae_backbone=splits[0].files.facts.get("backbone", backbone) if splits[0].files else backbone,
+        vae_backbone=splits[0].encoders["vae"].facts.get("backbone", "") if "vae" in splits[0].encoders else "",
         image_size=config.image_size,
         features=config.features,
         epochs=config.epochs,
@@ -95,7 +96,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         runs=tuple(runs),
         external=_external_facts(external, left_out) if external else None,
         latents=_latents(splits[0]),
-        champion=splits[0].champion.uri if splits[0].champion else "",
+        champion=_uri(splits[0], "champion"),
         seconds=time.monotonic() - start,
     )
 
@@ -132,13 +133,18 @@ def _nested(cell: Cell, children: dict[str, Tracker], tracker: Tracker) -> Abstr
     return nullcontext(own) if own else tracker.child(cell.name, cell.tags, resume=True)
 
 
+def _uri(split: Split, arm: str) -> str:
+    return split.encoders[arm].uri if arm in split.encoders else ""
+
+
 def _latents(split: Split) -> LatentStudy | None:
-    if split.files is None or split.files.vae is None or "vae none" in split.files.facts.get("objective", ""):
+    files = split.encoders.get("vae")
+    if files is None or files.vae is None or "vae none" in files.facts.get("objective", ""):
         return None  # no VAE, or one whose decoder was not trained
     setting = split.setting
-    name = split.files.facts.get("backbone", "")
+    name = files.facts.get("backbone", "")
     encoder = build_encoder(name, setting.dataset.image_size, generator_seed=0)
-    return study_latents(load_vae(encoder, split.files.vae), setting)
+    return study_latents(load_vae(encoder, files.vae), setting)
 
 
 def _external_facts(setting: Setting, left_out: dict[str, int]) -> External:

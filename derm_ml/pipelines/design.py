@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from derm_ml.config import CompareConfig
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import choose_backbone
-from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.pipelines.arms import PRETRAINED, EncoderFiles
 from derm_ml.pipelines.protocols import candidates
 from derm_ml.pipelines.setup import Setting, prepare_setting
 from derm_ml.progress import note_line
@@ -20,8 +20,8 @@ from derm_ml.tracking.base import NullTracker, Tracker
 class Encoders(Protocol):
     """Where pretrained encoders are found."""
 
-    def find(self, backbone: str, size: int, fingerprint: str, split_id: str) -> str:
-        """The reference of the best one pretrained on exactly this data and split.
+    def find(self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool) -> str:
+        """The reference of the best one pretrained on exactly this data and split; `plain`: of plain VAEs only.
 
         Raises:
             UserError: there is none.
@@ -38,8 +38,9 @@ class Split(NamedTuple):
 
     seed: int
     setting: Setting
-    files: EncoderFiles | None
-    champion: EncoderFiles | None
+    encoders: Mapping[
+        str, EncoderFiles
+    ]  # of the arms vae and plain, and of champion where it is another than the vae's
 
 
 class Cell(NamedTuple):
@@ -66,21 +67,22 @@ def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) 
         backbone = choose_backbone(config.backbone, setting.device)
         wanted = backbone if config.vae_backbone == "same" else config.vae_backbone
         dataset = setting.dataset
-        reference, champion = config.encoder, ""
-        if "vae" in config.arm_names:
-            if reference == "auto":
-                try:
-                    reference = encoders.find(wanted, config.image_size, dataset.fingerprint, dataset.split_id)
-                except UserError as error:
-                    missing.append((seed, error))
-                    continue
-            if not number:
-                champion = encoders.champion(config.image_size, dataset.fingerprint, dataset.split_id)
-        files = encoders.resolve(reference) if "vae" in config.arm_names else None
-        if files:
+        place = (wanted, config.image_size, dataset.fingerprint, dataset.split_id)
+        references = {arm: config.encoder if arm == "vae" else "auto" for arm in config.arm_names if arm in PRETRAINED}
+        try:
+            for arm, reference in references.items():
+                if reference == "auto":
+                    references[arm] = encoders.find(*place, plain=arm == "plain")
+        except UserError as error:
+            missing.append((seed, error))
+            continue
+        found = {arm: encoders.resolve(reference) for arm, reference in references.items()}
+        for files in found.values():
             _check_architecture(files, wanted, backbone)
-        other = champion and files and champion != files.uri
-        splits.append(Split(seed, setting, files, encoders.resolve(champion) if other else None))
+        champion = encoders.champion(*place[1:]) if "vae" in found and not number else ""
+        if champion and champion != found["vae"].uri:
+            found["champion"] = encoders.resolve(champion)
+        splits.append(Split(seed, setting, found))
     if len({each.setting.dataset.split_id for each in splits}) < len(splits):
         raise UserError(
             f"splits={config.splits}: this data comes with its own split, so that every split_seed gives the same one, "
@@ -133,7 +135,7 @@ def plan_runs(config: CompareConfig, splits: list[Split]) -> Iterator[Cell]:
         for split in splits:
             for arm in config.arm_names:
                 yield from (cell(arm, split, seed, place) for seed in seeds)
-    if splits[0].champion:  # for promotion alone: the rule compares under one protocol with all labels
+    if "champion" in splits[0].encoders:  # for promotion alone: the rule compares under one protocol with all labels
         protocol = "identical" if "identical" in config.protocol_names else "tuned"
         place = Place(protocol, config.mode_names[0], config.fractions[0])
         yield from (cell("champion", splits[0], seed, place) for seed in seeds)

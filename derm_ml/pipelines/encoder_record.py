@@ -53,6 +53,7 @@ def encoder_record(
         "data.fingerprint": dataset.fingerprint,
         "data.split": dataset.split_id,
         "objective": objective_text(config),
+        "recipe": "plain" if config.plain else "composed",
         "derm_ml": __version__,
     }
     facts |= {"data.extra": chosen.extra} if chosen.extra else {}

@@ -48,16 +48,16 @@ class ArmFactory:
     """Makes arms of one setting; frozen features are computed once an encoder, of `rows`, and kept.
 
     Attributes:
-        files: the vae arm's encoder; `champion`: the registry's present champion, an arm for promotion alone.
+        encoders: of the arms whose encoder comes from a registry or a file: vae, plain, and champion, the registry's
+            present one, an arm for promotion alone.
         rows: the images whose features are wanted. A pipeline that must not see test images leaves them out.
         external: another collection, all of whose labelled images may be predicted.
     """
 
     config: HeadConfig
     setting: Setting
-    files: EncoderFiles | None
+    encoders: Mapping[str, EncoderFiles]
     rows: np.ndarray
-    champion: EncoderFiles | None = None
     external: Setting | None = None
     _kept: dict[tuple[str, bool], SplitFeatures] = field(default_factory=dict)
     _origins: dict[str, str] = field(default_factory=dict)
@@ -66,19 +66,17 @@ class ArmFactory:
         """The same with another recipe for the head: the features are shared."""
         return replace(self, config=config)
 
-    def with_split(
-        self, split_seed: int, setting: Setting, files: EncoderFiles | None, champion: EncoderFiles | None
-    ) -> ArmFactory:
+    def with_split(self, split_seed: int, setting: Setting, encoders: Mapping[str, EncoderFiles]) -> ArmFactory:
         """The same images split otherwise: features of encoders that saw none of them are shared."""
         config = replace(self.config, split_seed=split_seed)
-        return replace(self, config=config, setting=setting, files=files, champion=champion)
+        return replace(self, config=config, setting=setting, encoders=encoders)
 
     def make(self, arm: str, seed: int, mode: str, fraction: float) -> ArmTraining:
         """The arm at a seed, trained on a fraction of the labels, ready for its first epoch."""
         config, dataset = self.config, self.setting.dataset
         train, val = self.training_rows(fraction), dataset.rows("val", labelled=True)
         if mode == "full" and arm not in FLOORS:
-            extractor, origin = build_arm(arm, config, self.setting, seed, self._files(arm))
+            extractor, origin = build_arm(arm, config, self.setting, seed, self.encoders.get(arm))
             full = FullTraining(extractor, self.setting, train, val, config, seed)
 
             def predict(name: str) -> np.ndarray:
@@ -125,7 +123,7 @@ class ArmFactory:
         """
         for arm in arms:
             if arm not in FLOORS:
-                build_arm(arm, self.config, self.setting, self.config.seed, self._files(arm))
+                build_arm(arm, self.config, self.setting, self.config.seed, self.encoders.get(arm))
 
     def training_rows(self, fraction: float) -> np.ndarray:
         """Labelled training images, or the nested share of them."""
@@ -144,13 +142,10 @@ class ArmFactory:
             return self.external.dataset.rows("test", labelled=True)
         return self.setting.dataset.rows(name, labelled=True)
 
-    def _files(self, arm: str) -> EncoderFiles | None:
-        return self.champion if arm == "champion" else self.files
-
     def _key(self, arm: str, seed: int) -> str:
         """Only the random arm's encoder depends on the seed; only pretrained ones depend on the split."""
-        files = self._files(arm)
-        return f"{arm}/{seed if arm == 'random' else files.uri if files and arm in ('vae', 'champion') else ''}"
+        files = self.encoders.get(arm)
+        return f"{arm}/{seed if arm == 'random' else files.uri if files else ''}"
 
     def _features(self, arm: str, seed: int, *, external: bool = False) -> SplitFeatures:
         key = self._key(arm, seed)
@@ -161,7 +156,7 @@ class ArmFactory:
                 made = (pixel_features if arm == "pixels" else no_features)(setting, rows)
                 self._origins[key] = "no encoder"
             else:
-                extractor, self._origins[key] = build_arm(arm, self.config, self.setting, seed, self._files(arm))
+                extractor, self._origins[key] = build_arm(arm, self.config, self.setting, seed, self.encoders.get(arm))
                 made = extract(extractor, setting, rows, f"Features, {arm}{', external' * external}")
             self._kept[(key, external)] = made
         return self._kept[(key, external)]
@@ -185,10 +180,10 @@ def run(config: FinetuneConfig, tracker: Tracker, resolve: Resolve, folder: Path
 
 def open_arm(config: FinetuneConfig, tracker: Tracker, resolve: Resolve) -> ArmFactory:
     """The data, and the arm's encoder where it is one that was pretrained."""
-    files = resolve(config.encoder) if arm_of(config.encoder) == "vae" else None
+    encoders = {"vae": resolve(config.encoder)} if arm_of(config.encoder) == "vae" else {}
     setting = prepare_setting(config, tracker)
     seen = [setting.dataset.rows(split, labelled=True) for split in ("train", "val")]
-    return ArmFactory(config, setting, files, np.sort(np.concatenate(seen)))
+    return ArmFactory(config, setting, encoders, np.sort(np.concatenate(seen)))
 
 
 def train(

@@ -11,8 +11,15 @@ from derm_ml.verdict.answer import Answer
 from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, Measures
 
 # Okabe and Ito's colours: told apart with any colour vision. One an arm, everywhere, with a marker of its own.
-COLOURS = {"vae": "#0072B2", "imagenet": "#D55E00", "random": "#009E73", "pixels": "#7F7F7F", "majority": "#CC79A7"}
-MARKERS = {"vae": "o", "imagenet": "s", "random": "^", "pixels": "D", "majority": "v"}
+COLOURS = {
+    "vae": "#0072B2",
+    "plain": "#56B4E9",
+    "imagenet": "#D55E00",
+    "random": "#009E73",
+    "pixels": "#7F7F7F",
+    "majority": "#CC79A7",
+}
+MARKERS = {"vae": "o", "plain": "P", "imagenet": "s", "random": "^", "pixels": "D", "majority": "v"}
 CURVES = {
     "train/loss": "training loss (nats)",
     "val/loss": "validation loss (nats)",

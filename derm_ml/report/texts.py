@@ -12,6 +12,7 @@ from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, 
 ARMS = {
     "vae": "an encoder pretrained from scratch as the encoder of a variational autoencoder on the training images, "
     "without their labels",
+    "plain": "a plain variational autoencoder's encoder, pretrained likewise",
     "imagenet": "the same architecture pretrained on ImageNet",
     "random": "the same architecture with random weights",
     "pixels": "mean colours of an 8 x 8 grid",

@@ -21,13 +21,13 @@ class RegisteredEncoders:
     def __init__(self, client: MlflowClient, folder: Path) -> None:
         self.client, self.folder = client, folder
 
-    def find(self, backbone: str, size: int, fingerprint: str, split_id: str) -> str:
-        """The best one pretrained on exactly this data and split.
+    def find(self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool = False) -> str:
+        """The best one pretrained on exactly this data and split; `plain`: of plain VAEs only.
 
         Raises:
             UserError: there is none.
         """
-        return find_encoder(self.client, backbone, size, fingerprint, split_id)
+        return find_encoder(self.client, backbone, size, fingerprint, split_id, plain=plain)
 
     def champion(self, size: int, fingerprint: str, split_id: str) -> str:
         """The champion where it was pretrained on this data and split at this size, else empty."""

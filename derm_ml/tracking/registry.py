@@ -91,8 +91,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_encoder(client: MlflowClient, backbone: str, size: int, fingerprint: str, split_id: str) -> str:
+def find_encoder(
+    client: MlflowClient, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool = False
+) -> str:
     """The best-scoring version pretrained on exactly this data and split.
+
+    Args:
+        plain: plain VAEs only; versions of before there was anything else have no tag that says so.
 
     Raises:
         UserError: there is none; the message has the command that makes one.
@@ -104,10 +109,11 @@ def find_encoder(client: MlflowClient, backbone: str, size: int, fingerprint: st
         and version.tags.get("data.split") == split_id
         and version.tags.get("backbone") == backbone
         and version.tags.get("image_size") == str(size)
+        and (not plain or version.tags.get("recipe", "plain") == "plain")
     ]
     if not found:
         raise UserError(
-            f"no {backbone} encoder at {size} px is registered for this data and split: run "
+            f"no {'plain ' * plain}{backbone} encoder at {size} px is registered for this data and split: run "
             "`mlflow run . -e pretrain` with the same data first, or give encoder=models:/..., runs:/ID or a file"
         )
     best = max(found, key=lambda version: float(version.tags.get("score", "-inf")))

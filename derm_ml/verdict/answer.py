@@ -10,7 +10,13 @@ from derm_ml.verdict.calls import HERE, Call, GapReading, calls, read_gap
 from derm_ml.verdict.measures import ACCURACY, AUROC, GAP, LOSS, Measures
 
 WORDS = ("better", "better here", "worse", "worse here", "not shown")
-NAMES = {"vae": "the VAE", "imagenet": "ImageNet transfer", "pixels": "8 x 8 mean colours", "random": "random weights"}
+NAMES = {
+    "vae": "the VAE",
+    "plain": "a plain VAE",
+    "imagenet": "ImageNet transfer",
+    "pixels": "8 x 8 mean colours",
+    "random": "random weights",
+}
 
 
 @dataclass(frozen=True)

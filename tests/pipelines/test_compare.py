@@ -26,7 +26,7 @@ ALL = Place("identical", "frozen", 1.0)
 class NoEncoders:
     """A registry with nothing in it."""
 
-    def find(self, backbone, size, fingerprint, split_id):
+    def find(self, backbone, size, fingerprint, split_id, *, plain):
         raise UserError("no encoder is registered")
 
     def champion(self, size, fingerprint, split_id):
@@ -243,8 +243,8 @@ class SmallEncoders(NoEncoders):
     def __init__(self, files):
         self.files, self.asked = files, []
 
-    def find(self, backbone, size, fingerprint, split_id):
-        self.asked.append(backbone)
+    def find(self, backbone, size, fingerprint, split_id, *, plain):
+        self.asked.append((backbone, plain))
         return self.files.uri
 
     def resolve(self, reference):
@@ -267,8 +267,24 @@ def test_two_architectures_are_compared_only_when_asked_for_and_it_is_said(small
     encoders = SmallEncoders(small_encoder)
     config = CompareConfig(**given, vae_backbone="derm_small")
     comparison = compare.run(config, RecordingTracker(), encoders, tmp_path / "two")
-    assert encoders.asked == ["derm_small"]
+    assert encoders.asked == [("derm_small", False)]
     assert (comparison.backbone, comparison.vae_backbone) == ("test_efficientnet", "derm_small")
     found = answer(Measures(comparison))
     assert "The VAE's encoder is a derm_small, the other arms' a test_efficientnet" in found.warnings[0]
     assert "a test_efficientnet with random weights. The vae arm's architecture was derm_small." in methods(comparison)
+
+
+def test_the_plain_vae_is_an_arm_beside_the_best_one(small_encoder, tmp_path):
+    encoders = SmallEncoders(small_encoder)
+    given = {**SMALL, "arms": "vae,plain,pixels", "seeds": 1, "protocols": "identical", "backbone": "derm_small"}
+    comparison = compare.run(CompareConfig(**given), RecordingTracker(), encoders, tmp_path)
+    assert encoders.asked == [("derm_small", False), ("derm_small", True)]
+    assert comparison.arms == ("vae", "plain", "pixels")
+    vae, plain = (comparison.of(arm, ALL)[0] for arm in ("vae", "plain"))
+    np.testing.assert_array_equal(vae.test_probabilities, plain.test_probabilities)  # the one encoder there is
+
+
+def test_what_is_plain():
+    assert PretrainConfig(beta=4.0, latent_dim=16, epochs=3).plain
+    for other in ({"mask": 0.5}, {"invariance": "infonce"}, {"likelihood": "laplace"}, {"crop": 0.5}, {"extra": "x"}):
+        assert not PretrainConfig(**other).plain
