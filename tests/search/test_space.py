@@ -29,7 +29,7 @@ def test_names_and_ranges():
         ("beta=1..nan", "is no range"),
         ("beta=1.2.3..5", "is no range"),
         ("latent_dim=1.5..4", "takes whole numbers"),
-        ("augment=0..3", "augment=3.0 does not fit"),
+        ("augment=0..6", "augment=6.0 does not fit"),
         ("", "is empty: choose of beta"),
     ],
 )
