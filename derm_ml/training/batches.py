@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class TensorBatches:
-    """Shuffled batches of a tensor; yields (inputs, rows). The order is a function of the generator alone.
+    """Batches of a tensor, in order or shuffled; yields (inputs, rows). The order is a function of the generator alone.
 
     Args:
         inputs: [n, ...] on the device. rows: [n] int64, their rows in the data set.
@@ -22,7 +22,9 @@ class TensorBatches:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self.rows)
-        order = torch.arange(count) if self.generator is None else torch.randperm(count, generator=self.generator)
+        if self.generator is None:  # in order: views, nothing is copied
+            yield from zip(self.inputs.split(self.batch_size), self.rows.split(self.batch_size), strict=True)  # type: ignore[no-untyped-call]
+            return
+        order = torch.randperm(len(self.rows), generator=self.generator)
         for chosen in torch.split(order.to(self.rows.device), self.batch_size):
             yield self.inputs[chosen], self.rows[chosen]
