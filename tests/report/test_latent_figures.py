@@ -22,7 +22,7 @@ def setting_of(data) -> Setting:
 
 
 def vae_of(latent_dim) -> ConvVae:
-    return ConvVae(build_encoder("test_efficientnet", 32, 0), latent_dim=latent_dim)
+    return ConvVae(build_encoder("test_efficientnet", 32, 0), latents=latent_dim)
 
 
 @pytest.fixture(scope="module")

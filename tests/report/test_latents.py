@@ -22,7 +22,7 @@ def setting_of(data) -> Setting:
 @pytest.fixture(scope="module")
 def studied():
     setting = setting_of("synthetic:n=240,size=40,seed=2")
-    return study_latents(ConvVae(build_encoder("test_efficientnet", 32, 0), latent_dim=6), setting), setting
+    return study_latents(ConvVae(build_encoder("test_efficientnet", 32, 0), latents=6), setting), setting
 
 
 def test_what_it_holds(studied):
@@ -73,7 +73,7 @@ def test_without_clinical_factors_it_says_so(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     study = study_latents(
-        ConvVae(build_encoder("test_efficientnet", 32, 0), latent_dim=4), setting_of(str(tmp_path / "data"))
+        ConvVae(build_encoder("test_efficientnet", 32, 0), latents=4), setting_of(str(tmp_path / "data"))
     )
     extra = save_latents(study, tmp_path / "out")
     assert "latent_associations.png" not in extra.figures
