@@ -78,11 +78,10 @@ def theirs(images: torch.Tensor, epochs: int) -> float:
     class TheirEncoder(BaseEncoder):
         def __init__(self) -> None:
             BaseEncoder.__init__(self)
-            self.encoder, self.posterior, self.pool = vae.encoder, vae.posterior, vae.pool
+            self.encoder, self.posterior = vae.encoder, vae.posterior
 
         def forward(self, x: torch.Tensor) -> ModelOutput:
-            hidden = self.pool(self.encoder.maps(x)[-1]).flatten(1)
-            mean, log_variance = self.posterior(hidden).chunk(2, dim=1)
+            mean, log_variance = self.posterior(self.encoder.maps(x)[-1])
             return ModelOutput(embedding=mean, log_covariance=log_variance)
 
     class TheirDecoder(BaseDecoder):
