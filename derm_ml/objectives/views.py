@@ -15,7 +15,7 @@ from derm_ml.objectives.invariances import Invariance
 class TwoViewObjective:
     """Minimises the ELBO objective's loss of the first view + weight * invariance of the posterior means of both.
 
-    One view decoded is enough, and saves a third of a step; the other view's posterior has no rate to pay.
+    Only one view is decoded, which saves a decoder's pass; the other view's posterior has no rate to pay.
 
     Args:
         weight: of the invariance, against nats a pixel value.
