@@ -146,3 +146,4 @@ class Ablation:
     images: str  # what is told was measured on: val or test
     curves: Mapping[str, tuple[Sequence[Mapping[str, float]], ...]]  # an arm's pretrainings, each epoch's metrics
     artefacts: Mapping[str, tuple[Mapping[str, float], ...]]  # AUROC of a probe for each planted artefact, a split each
+    latents: Mapping[str, tuple[Mapping[str, float], ...]]  # of pretrained arms, a split each: see VaeScores.of

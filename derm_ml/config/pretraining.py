@@ -58,6 +58,11 @@ class PretrainConfig(SearchConfig):
         parts = (self.mask, self.noise, self.artefacts, self.free_bits, 1 - self.crop)
         return given == ("vector", "gaussian", "kl", "none", "") and not any(parts)
 
+    @property
+    def decodes(self) -> bool:
+        """Whether there is a decoder to train."""
+        return self.likelihood != "none"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         in_range("image_fraction", self.image_fraction, 0, 1, open_low=True)

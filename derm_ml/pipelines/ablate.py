@@ -23,9 +23,11 @@ from derm_ml.pipelines.plan import Planned, read_plan
 from derm_ml.pipelines.pretrain import train
 from derm_ml.pipelines.protocols import recipe_of
 from derm_ml.pipelines.setup import Setting, prepare_setting
+from derm_ml.pipelines.vae_scores import VaeScores
 from derm_ml.progress import note_line, progress
 from derm_ml.results import Ablation, ArmRun, Comparison, Place
 from derm_ml.tracking.base import NullTracker, Tracker
+from derm_ml.training.trainer import choose_precision
 
 History = list[dict[str, float]]
 
@@ -61,20 +63,25 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         for fraction in config.fractions
     ]
     pretrained = len({arm.encoder for arm in planned if arm.kind == "vae"}) * len(settings)
+    scores = {seed: VaeScores(setting) for seed, setting in settings.items()}
     note_line(f"{pretrained} pretrainings, then {len(planned) * len(settings) * len(places) * config.seeds} heads")
     runs: list[ArmRun] = []
     curves: dict[str, tuple[History, ...]] = {arm.name: () for arm in planned}
     said: dict[str, tuple[Mapping[str, float], ...]] = {arm.name: () for arm in planned if arm.kind not in FLOORS}
+    latents: dict[str, tuple[Mapping[str, float], ...]] = {arm.name: () for arm in planned if arm.encoder == arm.name}
     with progress("Ablating", len(planned) * len(settings), "arms") as bar:
         for seed, setting in settings.items():
             for arm in planned:
                 name = f"{arm.name}-split{seed}"
                 bar.note(name)
                 with tracker.child(name, {"arm": arm.name, "split": str(seed)}, resume=bool(config.resume)) as child:
-                    heads = _Heads(config, arm, seed, setting, places, cells)
+                    heads = _Heads(config, arm, seed, setting, places, cells, scores[seed])
                     runs += heads.train(child, folder / name)
                 if arm.kind == "vae":
-                    curves[arm.name] += (json.loads((folder / f"{arm.encoder}-split{seed}/curve.json").read_text()),)
+                    shared = folder / f"{arm.encoder}-split{seed}"
+                    curves[arm.name] += (json.loads((shared / "curve.json").read_text()),)
+                    if arm.encoder == arm.name:
+                        latents[arm.name] += (json.loads((shared / "latents.json").read_text()),)
                 if arm.kind not in FLOORS:
                     said[arm.name] += (json.loads((folder / name / "artefacts.json").read_text()),)
                 bar.advance()
@@ -99,6 +106,7 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         images=config.images,
         curves=curves,
         artefacts=said,
+        latents={arm: found for arm, found in latents.items() if found},
     )
 
 
@@ -113,9 +121,10 @@ class _Heads:
         setting: Setting,
         places: list[Place],
         cells: Cells,
+        scores: VaeScores,
     ) -> None:
         self.config, self.arm, self.split, self.setting = config, arm, split, setting
-        self.places, self.cells = places, cells
+        self.places, self.cells, self.scores = places, cells, scores
 
     def train(self, run: Tracker, folder: Path) -> list[ArmRun]:
         wanted = list(self._wanted())
@@ -173,7 +182,12 @@ class _Heads:
             partial.replace(curve)
 
         again = folder.name if (folder / "last.safetensors").is_file() else ""
-        trained = train(config, self.setting, run, folder, watch=watch, resume=again)
+        setting = replace(self.setting, precision=choose_precision(config.precision, self.setting.device))
+        trained = train(config, setting, run, folder, watch=watch, resume=again)
+        if not (folder / "latents.json").is_file():
+            (folder / "latents.json").write_text(json.dumps(self.scores.of(trained.vae, decodes=config.decodes)))
+        found = json.loads((folder / "latents.json").read_text())
+        run.log_metrics({f"latents/{name.replace(' ', '_')}": value for name, value in found.items()}, step=0)
         record = encoder_record(trained.vae, self.setting, config, trained.metrics, trained.images, folder)
         for path in (record.weights, record.vae):
             run.log_file(path, "encoder")

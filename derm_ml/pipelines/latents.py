@@ -9,14 +9,14 @@ import torch
 from derm_ml.data.clinical import clinical_factors
 from derm_ml.disentanglement import LEAST, associations, dci, mig, sap
 from derm_ml.latent_results import LatentStudy
-from derm_ml.models.vae import ConvVae, Posterior, gaussian_kl
+from derm_ml.models.vae import ConvVae, gaussian_kl
 from derm_ml.objectives.elbo import active_units
 from derm_ml.objectives.total_correlation import rate_parts
 from derm_ml.pipelines.setup import Setting, place
-from derm_ml.progress import progress
-from derm_ml.seeding import numpy_generator, torch_generator
+from derm_ml.pipelines.vae_scores import VALIDATION, encode_rows, some
+from derm_ml.seeding import torch_generator
 
-VALIDATION, TRAINING, MAPPED = 2000, 4000, 1000  # images at most, drawn once
+TRAINING, MAPPED = 4000, 1000  # images at most, drawn once
 QUERIES, NEAREST, STEPS, WALKS = 8, 5, 9, 8
 SURE = 0.05  # adjusted p of an association that a traversal is shown for
 
@@ -32,10 +32,10 @@ def study_latents(vae: ConvVae, setting: Setting, max_images: int = VALIDATION) 
     """
     dataset = setting.dataset
     vae = place(vae, setting.device).eval()  # type: ignore[assignment]
-    rows = {name: _some(dataset.rows(name), most) for name, most in (("val", max_images), ("train", TRAINING))}
+    rows = {name: some(dataset.rows(name), most) for name, most in (("val", max_images), ("train", TRAINING))}
     if not all(len(each) for each in rows.values()):
         raise ValueError(f"latents are read on validation images beside training images: {dataset.counts}")
-    posteriors = {name: _encode(vae, setting, chosen, name) for name, chosen in rows.items()}
+    posteriors = {name: encode_rows(vae, setting, chosen, name) for name, chosen in rows.items()}
     q = posteriors["val"]
     means = q.mean.numpy()
     factors = clinical_factors(dataset, rows["val"])
@@ -71,23 +71,6 @@ def study_latents(vae: ConvVae, setting: Setting, max_images: int = VALIDATION) 
         agreement=float((labels["train"][nearest] == labels["val"][:, None])[told].mean()) if told.any() else np.nan,
         by_chance=float(np.mean([share.get(label, 0.0) for label in labels["val"][told]])) if told.any() else np.nan,
     )
-
-
-def _some(rows: np.ndarray, most: int) -> np.ndarray:
-    if len(rows) <= most:
-        return rows
-    return np.sort(numpy_generator(0, "latents").choice(rows, most, replace=False))
-
-
-@torch.no_grad()
-def _encode(vae: ConvVae, setting: Setting, rows: np.ndarray, name: str) -> Posterior:
-    parts = []
-    with progress(f"Latents, {name}", len(rows)) as bar:
-        for images, chosen in setting.batches(rows):
-            with setting.precision.context():
-                parts.append(vae.encode(images))
-            bar.advance(len(chosen))
-    return Posterior(*(torch.cat([part.float().cpu() for part in each]) for each in zip(*parts, strict=True)))
 
 
 def _scores(means: np.ndarray, factors: pd.DataFrame) -> dict[str, float]:
@@ -129,7 +112,7 @@ def _map(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """t-SNE (from the first two principal components, one seed) of at most 1,000 images; and which they are."""
     from sklearn.manifold import TSNE
 
-    chosen = _some(np.arange(len(means)), MAPPED)
+    chosen = some(np.arange(len(means)), MAPPED)
     if means.shape[1] < 2:
         return np.column_stack([means[chosen, 0], np.zeros(len(chosen))]), chosen
     if len(chosen) < 10 or not np.ptp(means[chosen], axis=0).any():

@@ -12,7 +12,7 @@ from derm_ml.errors import UserError
 
 GIVEN = ("imagenet", "random", *FLOORS)
 # the ablation's own, or no part of a single training
-_ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "backbone"}
+_ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "backbone", "precision"}
 _ELSEWHERE |= {"space", "objective", "resume"}
 ALLOWED = [item.name for item in fields(PretrainConfig) if item.name not in _ELSEWHERE]
 

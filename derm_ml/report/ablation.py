@@ -39,6 +39,9 @@ def write_ablation(ablation: Ablation, folder: Path) -> str:
             "**Artefacts planted on half of the images**: AUROC of a probe for each (0.5: the features do not say it):"
         )
         parts.append(f"{told}\n\n{_lines(artefacts)}")
+    if len(latents := latents_table(ablation, measures)):
+        latents.to_csv(folder / "latents.csv", index=False)
+        parts.append(f"**Latents and samples**, on validation images:\n\n{_lines(latents)}")
     text = "\n\n".join(parts) + "\n"
     (folder / "ablation.md").write_text(text, encoding="utf-8")
     drawn = {
@@ -80,6 +83,18 @@ def differences_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
                     row[each.name] = estimate.text() + ("" if np.isnan(p) else f" p {p:.3f}")
             rows += block
     return pd.DataFrame(rows)
+
+
+def latents_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
+    """A figure of `VaeScores.of` a row, a pretrained arm a column: over splits; - where an arm has no such figure."""
+    columns = {}
+    for arm, splits in ablation.latents.items():
+        names = [name for name in splits[0] if all(name in each for each in splits)]
+        columns[arm] = {name: measures.over([each[name] for each in splits], "val").text(3) for name in names}
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    return pd.DataFrame(
+        [{"figure": name} | {arm: own.get(name, "-") for arm, own in columns.items()} for name in names]
+    )
 
 
 def artefacts_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:

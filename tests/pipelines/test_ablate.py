@@ -70,6 +70,7 @@ def test_common_parameters_reach_every_pretraining_and_own_ones_win(plan):
         ("[arms.a]\n[arms.b]\nepochs = '3'", "arm b: epochs='3' is not of type int"),
         ("[arms.a]\n[arms.b]\nepochs = true", "arm b: epochs=True is not of type int"),
         ("[arms.a]\n[arms.b]\ntrials = 3", "arm b: trials is not known"),
+        ("[arms.a]\n[arms.b]\nprecision = 'fp64'", "arm b: precision='fp64' is not known"),
         ("[arms.a]\n[arms.b]\nencoder = 'vae'", "arm b: encoder='vae' is not known"),
         ("[arms.a]\n[arms.b]\nencoder = 'random'\nepochs = 3", "arm b: it is not pretrained, so epochs has no meaning"),
         ("[arms.a]\n[arms.b]\nencoder = 'random'\nfeatures = 'latent'", "arm b: features='latent' does not fit"),
@@ -114,6 +115,7 @@ def test_every_arm_is_pretrained_on_every_split_and_its_heads_are_run(ablated):
     assert len(views.metric("probe/auroc")) == 2
     assert views.metric("alignment")[0] > 0
     assert ("file", "encoder/encoder.safetensors") in views.calls
+    assert views.metric("latents/rate")[0] > 0
     assert [len(curves) for curves in ablation.curves.values()] == [2, 2, 0, 0, 2]
     assert [each["epoch"] for each in ablation.curves["views"][1]] == [1, 2]
     assert (folder / "run" / "views-split1" / "last.safetensors").is_file()
@@ -154,6 +156,10 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
     probed = pd.read_csv(tmp_path / "artefacts.csv")
     assert list(probed["arm"]) == ["plain", "views", "untrained", "views-last"]
     assert "Artefacts planted" in text
+    latents = pd.read_csv(tmp_path / "latents.csv", index_col="figure")
+    assert list(latents.columns) == ["plain", "views"]  # views-last has the encoder of views
+    assert {"rate", "total correlation", "sample distance"} <= set(latents.index)
+    assert "Latents and samples" in text
     assert (tmp_path / "1_minus_plain.png").is_file()
     assert (tmp_path / "probe_against_cpu_time.png").is_file()
 
