@@ -31,7 +31,9 @@ def test_draws_from_one_distribution_are_at_no_distance_and_others_are():
     generator = np.random.default_rng(1)
     alike = [kernel_distance(*generator.normal(size=(2, 400, 8))) for _ in range(20)]
     assert abs(np.mean(alike)) < 3 * np.std(alike) / math.sqrt(len(alike)) + 1e-3
-    assert kernel_distance(generator.normal(size=(400, 8)), generator.normal(0.5, 1, size=(400, 8))) > 10 * np.std(alike)
+    assert kernel_distance(generator.normal(size=(400, 8)), generator.normal(0.5, 1, size=(400, 8))) > 10 * np.std(
+        alike
+    )
 
 
 @pytest.fixture(scope="module")
