@@ -55,7 +55,7 @@ class VaeScores:
             parts = rate_parts(posterior, torch_generator(0, "rate parts"))._asdict()
             found |= {name.replace("_", " "): value for name, value in parts.items()}
         found |= self._read(posterior.mean.numpy())
-        if decodes:
+        if decodes and len(self.rows) > 1:
             found["sample distance"] = kernel_distance(self._real, self._features(self._samples(vae)))
         return found
 

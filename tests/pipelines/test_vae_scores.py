@@ -75,3 +75,11 @@ def test_the_same_vae_has_the_same_figures(scores, vae):
     first = scores.of(vae, decodes=True)
     torch.manual_seed(6)
     assert scores.of(vae, decodes=True) == first
+
+
+def test_a_few_images_have_no_scores_that_need_more(scores, vae):
+    few = VaeScores(scores.setting)
+    few.rows = few.rows[:1]
+    assert set(few.of(vae, decodes=True)) == {
+        "active", "rate", "mutual information", "total correlation", "dimension wise",
+    }  # fmt: skip

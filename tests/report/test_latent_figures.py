@@ -44,13 +44,13 @@ def test_associations_count_a_lesion_once(study, setting):
 
 def test_only_validation_and_training_images_are_read(monkeypatch, setting):
     seen = []
-    encode = latents._encode
+    encode = latents.encode_rows
 
     def noted(vae, setting, rows, name):
         seen.extend(rows)
         return encode(vae, setting, rows, name)
 
-    monkeypatch.setattr(latents, "_encode", noted)
+    monkeypatch.setattr(latents, "encode_rows", noted)
     assert study_latents(vae_of(3), setting, max_images=20).images == 20
     assert set(setting.dataset.table["split"].to_numpy()[seen]) == {"train", "val"}
 
