@@ -1,6 +1,7 @@
 """Ablations: the plan's door, and a small one from its pretrainings to its tables."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -85,6 +86,11 @@ def test_a_wrong_plan_is_told_in_a_line(plan, text, said):
     with pytest.raises(UserError, match=said) as raised:
         read_plan(plan(text))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("path", sorted(Path("docs/ablations").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_plans_of_the_documents_are_plans(path):
+    assert len(read_plan(AblateConfig(data="DIR", plan=str(path)))) >= 2
 
 
 def test_a_plan_that_is_not_there():
