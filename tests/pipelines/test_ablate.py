@@ -37,6 +37,7 @@ crop = 0.5
 figures_every = 1
 features = "last"
 """
+PLANS = sorted((Path(__file__).parents[2] / "docs" / "ablations").glob("*.toml"))
 SMALL = {"data": "synthetic:n=160,size=40,seed=1", "image_size": 32, "epochs": 2, "seeds": 2, "splits": 2}
 
 
@@ -88,7 +89,7 @@ def test_a_wrong_plan_is_told_in_a_line(plan, text, said):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("path", sorted(Path("docs/ablations").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_the_plans_of_the_documents_are_plans(path):
     assert len(read_plan(AblateConfig(data="DIR", plan=str(path)))) >= 2
 
