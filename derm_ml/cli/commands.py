@@ -24,7 +24,9 @@ def run(name: str, config: CommonConfig) -> None:
         return
     searches = isinstance(config, SearchConfig) and config.trials > 0
     title = f"{name} search" if searches else name
-    with open_run(config.experiment, title, getattr(config, "resume", "")) as tracker, _resumable(tracker.run_id):
+    told = isinstance(config, AblateConfig) and config.images == "test"  # of heads that were trained before
+    resume = getattr(config, "resume", "")
+    with open_run(config.experiment, title, resume, more=told) as tracker, _resumable(tracker.run_id):
         if searches:
             from derm_ml.cli import search
 

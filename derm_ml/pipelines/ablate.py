@@ -48,7 +48,9 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         logged: Tracker = NullTracker() if settings else tracker
         settings[seed] = prepare_setting(replace(config, split_seed=seed), logged)
     first = next(iter(settings.values())).dataset
-    tracker.log_params(resolved(config, "ablate"))
+    params = resolved(config, "ablate")
+    tracker.set_tags({"ablate.images": str(params.pop("ablate.images"))})  # no parameter: it may become test once
+    tracker.log_params(params)
     tracker.log_file(Path(config.plan), "plan")
     # `images` is not part of what it is: chosen on validation, the same heads are then told on the test images.
     elsewhere = ("data", "device", "experiment", "resume", "plan", "images")

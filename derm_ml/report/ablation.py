@@ -158,6 +158,7 @@ def _forest(ablation: Ablation, measures: Measures, place: Place, minus: str) ->
         axis.set_yticks(range(len(others)), others)
         plain(axis, f"{measure.name}, {'higher' if measure.higher else 'lower'} is better")
         axis.title.set_fontsize(9)
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(axis="y", visible=False)
     figure.suptitle(f"Difference to {minus}: {place.text}; 95 % intervals, blue where they leave out zero", fontsize=10)
     return figure
@@ -168,7 +169,8 @@ def _cost(ablation: Ablation) -> Any:
     from matplotlib import pyplot
 
     figure, axis = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    for number, (arm, curves) in enumerate(ablation.curves.items()):
+    own = {arm: curves for arm, curves in ablation.curves.items() if arm in ablation.latents}  # not another's encoder
+    for number, (arm, curves) in enumerate(own.items()):
         probed = [[each for each in curve if "probe/auroc" in each] for curve in curves]
         if not probed or not min(map(len, probed)):
             continue

@@ -122,16 +122,16 @@ def gap_table(measures: Measures, found: Answer) -> pd.DataFrame:
 
 
 def design_table(measures: Measures) -> pd.DataFrame:
-    """Every place (protocol, mode, label fraction) and arm: AUROC, gap, log-loss, accuracy, and the call on AUROC."""
+    """Every place (protocol, mode, label fraction) and arm: each measure, and AUROC's and the gap's difference."""
     rows = []
     for place in measures.comparison.places:
         for arm in measures.comparison.arms:
             row: dict[str, object] = {"protocol": place.protocol, "mode": place.mode}
             row |= {"labels %": f"{100 * place.fraction:g}", "arm": arm}
-            row |= {each.name: measures.text(each, arm, place) for each in (AUROC, ACCURACY, LOSS, GAP)}
+            row |= {each.name: measures.text(each, arm, place) for each in PRIMARY}
             if arm != "imagenet" and "imagenet" in measures.comparison.arms:
-                difference = measures.estimate(AUROC, arm, place, minus="imagenet")
-                row["AUROC - imagenet"] = difference.text()
+                for name, measure in (("AUROC", AUROC), ("gap", GAP)):
+                    row[f"{name} - imagenet"] = measures.estimate(measure, arm, place, minus="imagenet").text()
             rows.append(row)
     return pd.DataFrame(rows).fillna("")
 

@@ -189,8 +189,11 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTracker]:
+def open_run(experiment: str, name: str, resume: str = "", *, more: bool = False) -> Iterator[MlflowTracker]:
     """The run that `mlflow run` made (MLFLOW_RUN_ID), the one to resume, or a new one.
+
+    Args:
+        more: there is more to do in a run that has finished, if it is one to resume.
 
     Raises:
         UserError: the server does not answer, there is no such run, or the one to resume has finished.
@@ -203,7 +206,7 @@ def open_run(experiment: str, name: str, resume: str = "") -> Iterator[MlflowTra
             run = client.get_run(run_id)
         except MlflowException as error:
             raise UserError(f"resume={run_id}: there is no such run on this tracking server") from error
-        if resume and run.info.status == "FINISHED":
+        if resume and not more and run.info.status == "FINISHED":
             raise UserError(f"resume={resume}: this run has finished: there is nothing to go on with")
         _check_image(run)
         if resume and given and given != resume:

@@ -158,8 +158,8 @@ def _worth(measures: Measures, place: Place, out: frozenset[str]) -> str:
     verb = "is worse than" if word == "worse" else "is not shown to beat"
     floor = measures.estimate(GAP, "pixels", place)
     return (
-        f"A small gap proves little here: {name} {verb} 8 x 8 mean colours (macro AUROC {call.difference.text()} "
-        f"against them), whose own gap is {floor.mean:.3f}."
+        f"A small gap proves little here: {name} {verb} 8 x 8 mean colours in macro AUROC ({call.difference.text()} "
+        f"against them; log-loss {loss.difference.text()}, {loss.word}), whose own gap is {floor.mean:.3f}."
     )
 
 

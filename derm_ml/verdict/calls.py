@@ -32,7 +32,7 @@ class Call:
         why: of "not shown": what stands against the claim.
         g: Hedges' g of the differences of splits (of seeds, with one split); nan below two.
         share: of the split x seed pairs in which the arm is the better one.
-        detectable: the smallest difference that this design finds with 80 % power.
+        detectable: the smallest difference that this design calls with 80 % power.
     """
 
     measure: Measure
@@ -83,7 +83,7 @@ def calls(
                 why=why,
                 g=hedges_g(units),
                 share=float(np.mean(wins)),
-                detectable=detectable(estimate),
+                detectable=detectable(estimate, len(wanted)),
             )
         )
     return made
@@ -102,13 +102,17 @@ def _word(measure: Measure, estimate: Estimate, p_holm: float, void: bool) -> tu
     return "not shown", "the interval holds zero"
 
 
-def detectable(estimate: Estimate, power: float = 0.8) -> float:
-    """The smallest true difference that a two-sided test at 5 % finds with this power, given the standard error."""
+def detectable(estimate: Estimate, measures: int, power: float = 0.8) -> float:
+    """The smallest true difference that is called with this power, given the standard error, whatever the others do.
+
+    Holm's first step, the strictest, asks for p below 5 % over the number of measures, two-sided.
+    """
     from scipy import stats
 
     if math.isnan(estimate.error):
         return float("nan")
-    return float((stats.t.ppf(1 - LEVEL / 2, estimate.freedom) + stats.t.ppf(power, estimate.freedom)) * estimate.error)
+    asked = stats.t.ppf(1 - LEVEL / measures / 2, estimate.freedom)
+    return float((asked + stats.t.ppf(power, estimate.freedom)) * estimate.error)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,30 @@ def test_chosen_on_validation_then_told_on_test_without_training_again(ablated, 
     assert len(again.comparison.runs) == len(ablation.comparison.runs)
 
 
+def test_a_finished_run_is_told_on_test_images_from_the_command_line(monkeypatch, tmp_path, capsys):
+    from mlflow import MlflowClient
+
+    from derm_ml.cli.main import main
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    given = {"MLFLOW_TRACKING_URI": uri, "DERM_ML_RUNS": tmp_path / "runs", "DERM_ML_REPORTS": tmp_path / "reports"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    (tmp_path / "plan.toml").write_text("[arms.pixels]\nencoder = 'pixels'\n[arms.majority]\nencoder = 'majority'\n")
+    words = ["ablate", str(tmp_path / "plan.toml"), "--data", SMALL["data"], "--image-size", "32", "--epochs", "1"]
+    words += ["--protocols", "identical", "--experiment", "e"]
+    assert main(words) == 0
+    assert "measured on val images" in capsys.readouterr().out
+    client = MlflowClient(uri)
+    run = client.search_runs([client.get_experiment_by_name("e").experiment_id], "attributes.run_name = 'ablate'")[0]
+    assert main([*words, "--resume", run.info.run_id]) == 2  # nothing is left to do
+    assert main([*words, "--resume", run.info.run_id, "--images", "test"]) == 0
+    assert "measured on test images" in capsys.readouterr().out
+    run = client.get_run(run.info.run_id)
+    assert (run.info.status, run.data.tags["ablate.images"]) == ("FINISHED", "test")
+
+
 def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
     ablation = ablated[0]
     text = write_ablation(ablation, tmp_path)

@@ -148,3 +148,13 @@ def test_hedges_g():
     values = np.array([0.1, 0.2, 0.3, 0.2])
     assert hedges_g(values) == pytest.approx(values.mean() / values.std(ddof=1) * (1 - 3 / 11))
     assert np.isnan(hedges_g([0.1, 0.2]))
+
+
+def test_what_would_have_been_found_is_called_by_holm_whatever_the_other_measures_do():
+    from derm_ml.verdict.calls import detectable
+
+    estimate = over_splits([0.01, 0.03, 0.02], 0.2)
+    found = detectable(estimate, 6)
+    assert found > detectable(estimate, 1)
+    alone = Estimate(found, estimate.error, estimate.freedom)
+    assert holm([alone.p, 1.0, 1.0, 1.0, 1.0, 1.0])[0] < 0.05
