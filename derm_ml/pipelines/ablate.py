@@ -186,9 +186,12 @@ class _Heads:
         again = folder.name if (folder / "last.safetensors").is_file() else ""
         setting = replace(self.setting, precision=choose_precision(config.precision, self.setting.device))
         trained = train(config, setting, run, folder, watch=watch, resume=again)
-        if not (folder / "latents.json").is_file():
-            (folder / "latents.json").write_text(json.dumps(self.scores.of(trained.vae, decodes=config.decodes)))
-        found = json.loads((folder / "latents.json").read_text())
+        latents = folder / "latents.json"
+        if not latents.is_file():
+            partial = latents.with_suffix(".partial")  # a kill leaves no half of it
+            partial.write_text(json.dumps(self.scores.of(trained.vae, decodes=config.decodes)))
+            partial.replace(latents)
+        found = json.loads(latents.read_text())
         run.log_metrics({f"latents/{name.replace(' ', '_')}": value for name, value in found.items()}, step=0)
         record = encoder_record(trained.vae, self.setting, config, trained.metrics, trained.images, folder)
         for path in (record.weights, record.vae):
