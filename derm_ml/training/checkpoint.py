@@ -56,16 +56,23 @@ def load_checkpoint(path: Path, trainer: Trainer) -> dict[str, Any]:
         trainer.objective.model.load_state_dict(model)
     except RuntimeError as error:
         raise UserError(f"{path}: a checkpoint of another model: resume with the parameters it was run with") from error
+    parameters = [each for group in trainer.optimizer.param_groups for each in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer/"):
             _, index, slot = key.split("/", 2)
-            slots.setdefault(int(index), {})[slot] = value
+            slots.setdefault(int(index), {})[slot] = _laid_out_as(parameters[int(index)], value)
     state = trainer.optimizer.state_dict()
     trainer.optimizer.load_state_dict({"state": slots, "param_groups": state["param_groups"]})
     trainer.epoch = int(metadata["epoch"])
     facts: dict[str, Any] = json.loads(metadata["facts"])
     return facts
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """The fused AdamW goes through memory: moments in another order than channels-last weights would be mixed up."""
+    same = value.shape == parameter.shape
+    return torch.empty_like(parameter, dtype=value.dtype, device="cpu").copy_(value) if same else value
 
 
 def digest_of(model: torch.nn.Module) -> str:

@@ -19,10 +19,10 @@ from derm_ml.training.trainer import NonFiniteLoss, Precision, Trainer
 CPU = torch.device("cpu")
 
 
-def vae_trainer(epochs=4, lr=1e-3):
+def vae_trainer(epochs=4, lr=1e-3, memory_format=torch.contiguous_format):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        vae = ConvVae(build_encoder("test_efficientnet", 32, 0), 8)
+        vae = ConvVae(build_encoder("test_efficientnet", 32, 0), 8).to(memory_format=memory_format)
     settings = {"steps": 2, "epochs": epochs, "lr": lr, "weight_decay": 0.01, "seed": 0}
     return Trainer(ElboObjective(vae, annealing=warmup(1)), precision=Precision(CPU), **settings)
 
@@ -41,8 +41,9 @@ def test_the_same_seed_gives_the_same_weights():
     assert digest_of(first.objective.model) == digest_of(second.objective.model)
 
 
-def test_stopping_and_resuming_changes_nothing(tmp_path):
-    whole, part, rest = vae_trainer(), vae_trainer(), vae_trainer()
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_stopping_and_resuming_changes_nothing(tmp_path, memory_format):
+    whole, part, rest = (vae_trainer(memory_format=memory_format) for _ in range(3))
     train(whole, 4), train(part, 2)
     save_checkpoint(tmp_path / "c.safetensors", part, {"history": [1]})
     assert load_checkpoint(tmp_path / "c.safetensors", rest) == {"history": [1]}
