@@ -1,4 +1,8 @@
-"""Frozen features: computed once for an encoder, shared by every head and seed; and the head trained on them."""
+"""Frozen features: computed once for an encoder, shared by every head and seed; and the head trained on them.
+
+Features are made on the device and kept in main memory, where heads are trained: a step of a linear head is too small
+for a GPU, which spends it waiting for its launch, and equal features give equal figures with and without one.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ from derm_ml.training.witness import Witness
 
 @dataclass(frozen=True)
 class SplitFeatures:
-    """Features [n, d] on the device, class codes [n] and row numbers [n] of one split."""
+    """Features [n, d], class codes [n] and row numbers [n] of one split, in main memory."""
 
     features: Tensor
     labels: np.ndarray
@@ -35,7 +39,7 @@ class SplitFeatures:
 
     def take(self, chosen: np.ndarray) -> SplitFeatures:
         """Some of the rows, by their positions here."""
-        positions = torch.from_numpy(chosen).to(self.rows.device)
+        positions = torch.from_numpy(chosen)
         return SplitFeatures(self.features[positions], self.labels[chosen], self.rows[positions])
 
 
@@ -43,7 +47,7 @@ def extract(extractor: Extractor, setting: Setting, rows: np.ndarray, title: str
     """Features of labelled rows, in eval mode, without augmentation."""
     with features_only(extractor.encoder), progress(title, len(rows)) as bar:
         features = gather(place(extractor, setting.device), setting.batches(rows), setting.precision, bar)
-    return SplitFeatures(features, setting.dataset.codes(rows), torch.from_numpy(rows).to(setting.device))
+    return SplitFeatures(features.cpu(), setting.dataset.codes(rows), torch.from_numpy(rows))
 
 
 def pixel_features(setting: Setting, rows: np.ndarray) -> SplitFeatures:
@@ -51,13 +55,12 @@ def pixel_features(setting: Setting, rows: np.ndarray) -> SplitFeatures:
     parts = []
     for images, _ in setting.batches(rows):
         parts.append(torch.nn.functional.adaptive_avg_pool2d(images, 8).flatten(1))
-    return SplitFeatures(torch.cat(parts), setting.dataset.codes(rows), torch.from_numpy(rows).to(setting.device))
+    return SplitFeatures(torch.cat(parts).cpu(), setting.dataset.codes(rows), torch.from_numpy(rows))
 
 
 def no_features(setting: Setting, rows: np.ndarray) -> SplitFeatures:
     """The lower floor: one constant, so that a head can only learn how frequent each class is."""
-    constant = torch.zeros(len(rows), 1, device=setting.device)
-    return SplitFeatures(constant, setting.dataset.codes(rows), torch.from_numpy(rows).to(setting.device))
+    return SplitFeatures(torch.zeros(len(rows), 1), setting.dataset.codes(rows), torch.from_numpy(rows))
 
 
 class Recipe(NamedTuple):
@@ -91,12 +94,11 @@ class HeadTraining:
         self, train: SplitFeatures, val: SplitFeatures, classes: tuple[str, ...], config: HeadConfig, seed: int
     ) -> None:
         self.classes, self.seed = classes, seed
-        device = train.features.device
         self.batch_size = config.batch_size
-        self.head = LinearHead(train.features.shape[1], len(classes)).to(device)
+        self.head = LinearHead(train.features.shape[1], len(classes))
         self.head.standardise_by(train.features)
         self.train, self.val = self._standardised(train), self._standardised(val)
-        self.precision = Precision(device)  # a linear map: float32 everywhere
+        self.precision = Precision(torch.device("cpu"))  # a linear map: float32 everywhere
         self.trainer = Trainer(
             ClassificationObjective(self.head.linear, _labels_by_row(train)),
             steps=-(-len(train.rows) // self.batch_size),
@@ -141,11 +143,11 @@ def side_by_side(
     Each is trained as `HeadTraining` would train it alone, on the same batches; but a batch is fetched once, and one
     product serves them all.
     """
-    scaling = LinearHead(train.features.shape[1], classes).to(train.features.device)
+    scaling = LinearHead(train.features.shape[1], classes)
     scaling.standardise_by(train.features)
     inputs = scaling.standardise(train.features)
-    heads = LinearHeads(inputs.shape[1], classes, len(recipes)).to(inputs.device)
-    precision = Precision(inputs.device)
+    heads = LinearHeads(inputs.shape[1], classes, len(recipes))
+    precision = Precision(torch.device("cpu"))
     trainer = Trainer(
         SideBySide(heads, _labels_by_row(train)),
         steps=-(-len(train.rows) // config.batch_size),
@@ -168,8 +170,8 @@ def side_by_side(
 
 def _labels_by_row(split: SplitFeatures) -> Tensor:
     """Class codes of all rows up to the last that the split has, -1 where it has none: what an objective looks up."""
-    codes = torch.full((int(split.rows.max()) + 1,), -1, dtype=torch.int64, device=split.rows.device)
-    codes[split.rows] = torch.from_numpy(split.labels).to(codes.device)
+    codes = torch.full((int(split.rows.max()) + 1,), -1, dtype=torch.int64)
+    codes[split.rows] = torch.from_numpy(split.labels)
     return codes
 
 

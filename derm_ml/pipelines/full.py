@@ -29,7 +29,7 @@ class FullTraining:
         classes = setting.dataset.classes
         head = LinearHead(extractor.width, len(classes))
         start = extract(extractor, setting, train, "Features of train")
-        head.standardise_by(start.features.cpu())
+        head.standardise_by(start.features)
         model = place(Classifier(extractor, head), setting.device)
         codes = torch.from_numpy(setting.dataset.codes(np.arange(len(setting.dataset.table)))).to(setting.device)
         self.trainer = Trainer(

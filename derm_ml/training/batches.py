@@ -12,7 +12,7 @@ class TensorBatches:
     """Batches of a tensor, in order or shuffled; yields (inputs, rows). The order is a function of the generator alone.
 
     Args:
-        inputs: [n, ...] on the device. rows: [n] int64, their rows in the data set.
+        inputs: [n, ...] on one device. rows: [n] int64, their rows in the data set.
     """
 
     def __init__(self, inputs: Tensor, rows: Tensor, batch_size: int, generator: torch.Generator | None = None) -> None:
@@ -26,5 +26,5 @@ class TensorBatches:
             yield from zip(self.inputs.split(self.batch_size), self.rows.split(self.batch_size), strict=True)  # type: ignore[no-untyped-call]
             return
         order = torch.randperm(len(self.rows), generator=self.generator)
-        for chosen in torch.split(order.to(self.rows.device), self.batch_size):
+        for chosen in torch.split(order, self.batch_size):
             yield self.inputs[chosen], self.rows[chosen]
