@@ -18,9 +18,7 @@ from derm_ml.tracking.mlflow import MlflowTracker, attach, open_run
 def run(name: str, config: CommonConfig) -> None:
     """Open the run, do the work, publish."""
     if worked_for := os.environ.get("DERM_ML_WORKER_RUN"):
-        from derm_ml.cli import search
-
-        search.run(config, attach(worked_for), worker=True)
+        _work(config, attach(worked_for))
         return
     searches = isinstance(config, SearchConfig) and config.trials > 0
     title = f"{name} search" if searches else name
@@ -39,6 +37,18 @@ def run(name: str, config: CommonConfig) -> None:
             _compare(config, tracker)
         elif isinstance(config, AblateConfig):
             _ablate(config, tracker)
+
+
+def _work(config: CommonConfig, tracker: MlflowTracker) -> None:
+    """In a process that another one has started for its run."""
+    if isinstance(config, AblateConfig):
+        from derm_ml.pipelines import ablate
+
+        ablate.work(config, tracker, run_folder(tracker.run_id))
+    else:
+        from derm_ml.cli import search
+
+        search.run(config, tracker, worker=True)
 
 
 @contextmanager

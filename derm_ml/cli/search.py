@@ -7,11 +7,11 @@ from pathlib import Path
 
 from derm_ml.cli.commands import resolver, run_folder
 from derm_ml.config import CommonConfig, FinetuneConfig, PretrainConfig
-from derm_ml.models.backbones import choose_backbone
-from derm_ml.search.local import parent_watch
+from derm_ml.models.backbones import choose_backbone, choose_own_backbone
 from derm_ml.search.run import Found, facts_of, search, told
 from derm_ml.tracking.base import NullTracker, Tracker
 from derm_ml.tracking.mlflow import MlflowTracker
+from derm_ml.workers import parent_watch
 
 
 def run(config: CommonConfig, tracker: MlflowTracker, *, worker: bool = False) -> None:
@@ -36,7 +36,7 @@ def _pretrain(config: PretrainConfig, tracker: MlflowTracker, log: Tracker, *, w
 
     setting = prepare_setting(config, log)
     task = PretrainTask(config, setting)
-    backbone = choose_backbone(config.backbone, setting.device)
+    backbone = choose_own_backbone(config.backbone, setting.device)
     prefix = f"pretrain-{setting.dataset.kind}-{backbone}-{config.image_size}px"
     facts = facts_of(config, setting, backbone, task.space)
     alive = parent_watch() if worker else lambda: None

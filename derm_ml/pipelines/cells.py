@@ -40,13 +40,16 @@ class Cells:
             folder.mkdir(parents=True, exist_ok=True)
             facts.write_text(text)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a finished run's file."""
+        return self._path(name).is_file()
+
     def get(self, name: str) -> ArmRun | None:
         """A finished run; None when there is none, or its file is damaged (it is then trained again)."""
-        path = self.folder / f"{name}.npz"
-        if not path.is_file():
+        if not self.has(name):
             return None
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with self._path(name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 facts = json.loads(str(arrays["facts"]))
                 history = {key[8:]: arrays[key] for key in arrays.files if key.startswith("history/")}
                 names = ("val_probabilities", "test_probabilities", "external_probabilities")
@@ -71,4 +74,7 @@ class Cells:
             np.savez(file, facts=np.array(json.dumps(facts | {"place": run.place._asdict()})), **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(self.folder / f"{name}.npz")
+        partial.replace(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"

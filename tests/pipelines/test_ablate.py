@@ -9,13 +9,15 @@ import pytest
 
 from derm_ml.config import AblateConfig
 from derm_ml.errors import UserError
-from derm_ml.pipelines import ablate
+from derm_ml.pipelines import ablate, planned_arm
 from derm_ml.pipelines.plan import read_plan
 from derm_ml.report.ablation import write_ablation
 from derm_ml.tracking.base import RecordingTracker
 
 PLAN = """
 [common]
+invariance = "none"
+crop = 1.0
 epochs = 2
 backbone = "test_efficientnet"
 latent_dim = 4
@@ -140,8 +142,10 @@ def test_arms_that_differ_in_their_features_share_one_pretraining(ablated):
 
 def test_chosen_on_validation_then_told_on_test_without_training_again(ablated, monkeypatch, tmp_path):
     ablation, _, folder, config = ablated
-    monkeypatch.setattr(ablate, "train_arm", lambda *args: pytest.fail("trained again"))
-    again = ablate.run(replace(config, resume="recording", images="test"), RecordingTracker(), folder / "run")
+    monkeypatch.setattr(planned_arm, "train_arm", lambda *args: pytest.fail("trained again"))
+    tracker = RecordingTracker()
+    again = ablate.run(replace(config, resume="recording", images="test", workers=2), tracker, folder / "run")
+    assert tracker.children == []  # what is finished stays as it was
     assert "measured on test images" in write_ablation(again, tmp_path)
     assert len(again.comparison.runs) == len(ablation.comparison.runs)
 
@@ -200,7 +204,7 @@ def test_an_interrupted_one_goes_on_and_gives_the_same(ablated, monkeypatch):
     for path in (folder / "run" / "cells").glob("views-identical-*-split1-*"):
         path.unlink()
     trained = []
-    monkeypatch.setattr(ablate, "encoder_record", lambda *args: trained.append(args) or record(*args))
+    monkeypatch.setattr(planned_arm, "encoder_record", lambda *args: trained.append(args) or record(*args))
     from derm_ml.pipelines.encoder_record import encoder_record as record
 
     again = ablate.run(replace(config, resume="recording"), RecordingTracker(), folder / "run")
