@@ -47,7 +47,16 @@ def ours(data: Path, epochs: int) -> float:
     from derm_ml.tracking.base import NullTracker
     from derm_ml.training.trainer import Precision
 
-    config = PretrainConfig(data=str(data), image_size=SIZE, batch_size=BATCH, latent_dim=LATENT, epochs=epochs)
+    plain = {
+        "invariance": "none",
+        "crop": 1.0,
+        "augment": 1.0,
+        "decoder_width": 1.0,
+        "backbone": "tf_efficientnet_lite0",
+    }
+    config = PretrainConfig(
+        data=str(data), image_size=SIZE, batch_size=BATCH, latent_dim=LATENT, epochs=epochs, **plain
+    )
     with tempfile.TemporaryDirectory() as cache:
         os.environ["DERM_ML_CACHE"] = cache
         began = time.perf_counter()

@@ -35,7 +35,13 @@ def main() -> None:
         os.environ |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "DERM_ML_RUNS": folder}
         os.environ |= {"DERM_ML_HEARTBEAT": "2", "OMP_NUM_THREADS": "1"}
         words = {"data": arguments.data, "image_size": 32, "epochs": 6, "kl_warmup": 1, "figures_every": 2}
-        words |= {"trials": arguments.trials, "study": "killed", "backbone": "test_efficientnet"}
+        words |= {
+            "trials": arguments.trials,
+            "study": "killed",
+            "backbone": "test_efficientnet",
+            "invariance": "none",
+            "crop": 1,
+        }
         command = [sys.executable, "-m", "derm_ml", "pretrain"]
         command += [f"--{key.replace('_', '-')}={value}" for key, value in words.items()]
 

@@ -9,3 +9,7 @@ class UserError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class NoEncoder(UserError):
+    """No encoder is registered for the data and split in question."""

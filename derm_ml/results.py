@@ -106,7 +106,8 @@ class Comparison:
     runs: tuple[ArmRun, ...]
     external: External | None = None
     latents: LatentStudy | None = None  # of the first split's VAE, where the vae arm has its VAE
-    vae_backbone: str = ""  # of the vae arm, where it is not the others'
+    vae_backbone: str = ""  # of the vae arm, where it is not ImageNet's
+    vae_objective: str = ""  # what the vae arm's pretraining minimised, in a line
     champion: str = ""  # the registry's champion, where it was run beside the vae arm
     seconds: float = 0.0  # of wall time, all in all
 

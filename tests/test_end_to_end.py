@@ -187,7 +187,7 @@ BAD = [
     (["pretrain", "--data", "nowhere"], "no such directory"),
     (["pretrain", "--data", "."], "it is empty"),
     (["finetune", "--encoder", "models:/derm-encoder@nobody"], "not found"),
-    (["compare"], "no tf_efficientnet_lite0 encoder"),
+    (["compare"], "no encoder at 64 px"),
 ]
 
 

@@ -62,7 +62,7 @@ def test_the_commands_of_use_in_their_order(database, lesions, tmp_path):
     connect().get_experiment("0")  # made from here, so that artifacts go beside the test's database
     ran = set()
     for line in commands("sh"):
-        words = shlex.split(line.replace("/data/lesions", str(lesions)).replace("epochs=18", "epochs=2"))
+        words = shlex.split(line.replace("/data/lesions", str(lesions)).replace("epochs=12", "epochs=2"))
         words = [re.sub(r"^trials=\d+$", "trials=2", word) for word in words]
         if "resume=RUN_ID" in words:
             words = [word.replace("epochs=2", "epochs=12") for word in words]  # time to interrupt it

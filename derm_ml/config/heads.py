@@ -111,7 +111,9 @@ class CompareConfig(DesignConfig):
     """Arms x seeds x splits x label fractions x protocols x modes, and the verdict."""
 
     encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and each split")
-    vae_backbone: str = option("same", "architecture of the vae arm: same (as the other arms'), or one of its own")
+    vae_backbone: str = option(
+        "auto", "architecture of the vae arm: auto (the best registered encoder's), same (as ImageNet's), or a name"
+    )
     arms: str = option(",".join(USUAL), "arms to compare, of these and plain (the paper's VAE beside a better one)")
     external: str = option("", "another collection to score the trained heads on, given as data is")
     external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")
@@ -142,9 +144,11 @@ class AblateConfig(DesignConfig):
 
     plan: str = option("", "TOML file of the arms: [common] and [arms.NAME], each with parameters of pretrain")
     images: str = option("val", "what is told is of: val while anything is to be chosen; then resume with test, once")
+    workers: int = option(1, "processes that pretrain and train heads on this machine")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of("images", self.images, ("val", "test"))
+        in_range("workers", self.workers, 1, 1024)
         if not self.plan.strip():
             raise UserError("plan is empty: give a TOML file with the arms to pretrain and compare")

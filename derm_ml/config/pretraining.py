@@ -14,15 +14,19 @@ PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(SearchConfig):
-    """A VAE on the training images alone, without labels."""
+    """A VAE on the training images alone, without labels; by default beside an invariance between views (ADR 13)."""
 
+    backbone: str = option(
+        "auto", "any timm model, or derm_small, _medium, _large; auto: derm_medium on a CPU, derm_large on a GPU"
+    )
+    batch_size: int = option(128, "images a step; of an invariance, each in two views")
     image_fraction: float = option(1.0, "share of the training groups that is pretrained on, nested and by group")
     extra: str = option("", "another collection whose images join pretraining, labels unread; given as data is")
-    epochs: int = option(18, "passes over the training images")
+    epochs: int = option(12, "passes over the training images")
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
     latent: str = option("vector", "the Gaussian posterior: vector, or map (one vector a position of the last map)")
     latent_dim: int = option(128, "dimensions of the posterior, or of each position's")
-    decoder_width: float = option(1.0, "factor on the decoder's channels: 0.5 takes a third of its time")
+    decoder_width: float = option(0.5, "factor on the decoder's channels: 1 takes three times as long")
     likelihood: str = option(
         "gaussian",
         "of an image, one learnt scale: gaussian, laplace (L1), logistic (discretised), gradient (edges), none",
@@ -33,14 +37,14 @@ class PretrainConfig(SearchConfig):
     beta: float = option(1.0, "weight of the regulariser; with kl it is that of the rate, and 1 is the ELBO")
     free_bits: float = option(0.0, "nats that each latent's rate may take at no cost (kl only)")
     capacity: float = option(25.0, "nats that the rate is drawn to (capacity only)")
-    kl_warmup: int = option(3, "epochs over which the regulariser rises linearly from zero")
+    kl_warmup: int = option(1, "epochs over which the regulariser rises linearly from zero")
     kl_cycles: int = option(0, "instead of once, it rises in each of so many equal parts of the training (0: once)")
-    augment: float = option(1.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
-    crop: float = option(1.0, "least share of the area that a random, turned crop keeps; 1: the whole image")
+    augment: float = option(3.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
+    crop: float = option(0.4, "least share of the area that a random, turned crop keeps; 1: the whole image")
     artefacts: float = option(0.0, "probability of hair, ink, a ruler, a vignette, a colour cast on a view, each")
     mask: float = option(0.0, "share of the image (8 x 8 squares) that is hidden from the encoder, not from the loss")
     noise: float = option(0.0, "standard deviation of the noise on what the encoder sees; images are in [0, 1]")
-    invariance: str = option("none", "of the posterior mean between two views: none, infonce, vicreg or barlow")
+    invariance: str = option("infonce", "of the posterior mean between two views: none, infonce, vicreg or barlow")
     invariance_weight: float = option(1.0, "of the invariance, against nats a pixel value")
     figures_every: int = option(6, "epochs between probes, and reconstruction, sample and traversal figures")
     keep: str = option("last", "the encoder that is kept: last, or best (of the probes on validation)")

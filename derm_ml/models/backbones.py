@@ -100,10 +100,17 @@ def _create(name: str, image_size: int) -> nn.Module:
 
 
 def choose_backbone(name: str, device: torch.device) -> str:
-    """`auto` is tf_efficientnet_lite0 on a CPU and convnext_tiny on a GPU."""
+    """The network with ImageNet weights: `auto` is tf_efficientnet_lite0 on a CPU and convnext_tiny on a GPU."""
     if name != "auto":
         return name
     return "convnext_tiny" if device.type == "cuda" else "tf_efficientnet_lite0"
+
+
+def choose_own_backbone(name: str, device: torch.device) -> str:
+    """The network to pretrain from scratch: `auto` is derm_medium on a CPU and derm_large on a GPU."""
+    if name != "auto":
+        return name
+    return "derm_large" if device.type == "cuda" else "derm_medium"
 
 
 def build_encoder(name: str, image_size: int, generator_seed: int) -> Encoder:

@@ -38,11 +38,14 @@ def build_arm(
 ) -> tuple[Extractor, str]:
     """What turns images into the arm's features at a seed, and where its weights came from.
 
+    Args:
+        files: of the pretrained encoder; for the random arm those of the encoder whose architecture it has, if any.
+
     Raises:
         UserError: the weights cannot be had, do not fit, or the encoder saw images it must not have seen.
     """
     name = choose_backbone(config.backbone, setting.device)
-    if arm in PRETRAINED and files is not None:
+    if arm != "imagenet" and files is not None:
         name = files.facts.get("backbone", name)
     if config.features == "latent" and (arm not in PRETRAINED or files is None or files.vae is None):
         where = files.uri if files else f"encoder={arm}"

@@ -86,7 +86,8 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         kind=first.kind,
         fingerprint=first.fingerprint,
         backbone=backbone,
-        vae_backbone=splits[0].encoders["vae"].facts.get("backbone", "") if "vae" in splits[0].encoders else "",
+        vae_backbone=_fact(splits[0], "backbone"),
+        vae_objective=_fact(splits[0], "objective"),
         image_size=config.image_size,
         features=config.features,
         epochs=config.epochs,
@@ -131,6 +132,11 @@ def _nested(cell: Cell, children: dict[str, Tracker], tracker: Tracker) -> Abstr
     """The run of a cell: this process's own, or that of the process which was interrupted."""
     own = children.get(cell.name)
     return nullcontext(own) if own else tracker.child(cell.name, cell.tags, resume=True)
+
+
+def _fact(split: Split, name: str) -> str:
+    """Of the vae arm's encoder; empty where there is none or its maker has not said."""
+    return split.encoders["vae"].facts.get(name, "") if "vae" in split.encoders else ""
 
 
 def _uri(split: Split, arm: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from derm_ml.config import CompareConfig
-from derm_ml.errors import UserError
+from derm_ml.errors import NoEncoder, UserError
 from derm_ml.models.backbones import choose_backbone
 from derm_ml.pipelines.arms import PRETRAINED, EncoderFiles
 from derm_ml.pipelines.protocols import candidates
@@ -21,10 +21,14 @@ class Encoders(Protocol):
     """Where pretrained encoders are found."""
 
     def find(self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool) -> str:
-        """The reference of the best one pretrained on exactly this data and split; `plain`: of plain VAEs only.
+        """The reference of the best one pretrained on exactly this data and split.
+
+        Args:
+            backbone: its architecture; empty: any.
+            plain: of plain VAEs only.
 
         Raises:
-            UserError: there is none.
+            NoEncoder: there is none.
         """
 
     def champion(self, size: int, fingerprint: str, split_id: str) -> str:
@@ -61,25 +65,25 @@ class Cell(NamedTuple):
 
 def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) -> tuple[str, list[Split]]:
     """Every split with its encoders; what is missing is said before anything is trained."""
-    splits, missing, backbone = [], [], ""
+    splits, missing, backbone, wanted = [], [], "", ""
     for number, seed in enumerate(config.split_seeds):
         setting = prepare_setting(replace(config, split_seed=seed), NullTracker() if number else tracker)
         backbone = choose_backbone(config.backbone, setting.device)
-        wanted = backbone if config.vae_backbone == "same" else config.vae_backbone
-        dataset = setting.dataset
-        place = (wanted, config.image_size, dataset.fingerprint, dataset.split_id)
-        references = {arm: config.encoder if arm == "vae" else "auto" for arm in config.arm_names if arm in PRETRAINED}
+        if config.vae_backbone != "auto":
+            wanted = backbone if config.vae_backbone == "same" else config.vae_backbone
+        dataset, found = setting.dataset, dict[str, EncoderFiles]()
+        place = (config.image_size, dataset.fingerprint, dataset.split_id)
         try:
-            for arm, reference in references.items():
-                if reference == "auto":
-                    references[arm] = encoders.find(*place, plain=arm == "plain")
-        except UserError as error:
+            for arm in (each for each in config.arm_names if each in PRETRAINED):
+                given = config.encoder if arm == "vae" else "auto"
+                reference = encoders.find(wanted, *place, plain=arm == "plain") if given == "auto" else given
+                found[arm] = encoders.resolve(reference)
+                _check_architecture(found[arm], wanted, backbone)
+                wanted = wanted or found[arm].facts.get("backbone", "")  # the same for every arm and split
+        except NoEncoder as error:
             missing.append((seed, error))
             continue
-        found = {arm: encoders.resolve(reference) for arm, reference in references.items()}
-        for files in found.values():
-            _check_architecture(files, wanted, backbone)
-        champion = encoders.champion(*place[1:]) if "vae" in found and not number else ""
+        champion = encoders.champion(*place) if "vae" in found and not number else ""
         if champion and champion != found["vae"].uri:
             found["champion"] = encoders.resolve(champion)
         splits.append(Split(seed, setting, found))
@@ -93,20 +97,20 @@ def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) 
     if missing:
         seeds = ", ".join(str(seed) for seed, _ in missing)
         raise UserError(
-            f"no {wanted} encoder at {config.image_size} px is registered for the splits of split_seed {seeds}: an "
-            "encoder must not have seen the split's test images, so each needs its own: run `mlflow run . -e pretrain` "
-            f"with the same data and -P split_seed={missing[0][0]} (and so on)"
+            f"no {wanted or 'pretrained'} encoder at {config.image_size} px is registered for the splits of split_seed "
+            f"{seeds}: an encoder must not have seen the split's test images, so each needs its own: run "
+            f"`mlflow run . -e pretrain` with the same data and -P split_seed={missing[0][0]} (and so on)"
         )
     return backbone, splits
 
 
 def _check_architecture(files: EncoderFiles, wanted: str, backbone: str) -> None:
-    """Two architectures are compared when that is asked for, never by mistake."""
+    """Where an architecture is asked for, no other is compared by mistake."""
     found = files.facts.get("backbone", wanted)
-    if found != wanted:
+    if wanted and found != wanted:
         raise UserError(
-            f"encoder {files.uri} is a {found}, and the other arms are {backbone}: give backbone={found}, or "
-            f"vae_backbone={found} to compare it with another architecture"
+            f"encoder {files.uri} is a {found}, and vae_backbone={wanted} (ImageNet's is {backbone}): give "
+            f"vae_backbone={found}, or another encoder"
         )
 
 

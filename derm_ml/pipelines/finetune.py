@@ -76,7 +76,7 @@ class ArmFactory:
         config, dataset = self.config, self.setting.dataset
         train, val = self.training_rows(fraction), dataset.rows("val", labelled=True)
         if mode == "full" and arm not in FLOORS:
-            extractor, origin = build_arm(arm, config, self.setting, seed, self.encoders.get(arm))
+            extractor, origin = build_arm(arm, config, self.setting, seed, self._files(arm))
             full = FullTraining(extractor, self.setting, train, val, config, seed)
 
             def predict(name: str) -> np.ndarray:
@@ -123,7 +123,7 @@ class ArmFactory:
         """
         for arm in arms:
             if arm not in FLOORS:
-                build_arm(arm, self.config, self.setting, self.config.seed, self.encoders.get(arm))
+                build_arm(arm, self.config, self.setting, self.config.seed, self._files(arm))
 
     def training_rows(self, fraction: float) -> np.ndarray:
         """Labelled training images, or the nested share of them."""
@@ -142,6 +142,10 @@ class ArmFactory:
             return self.external.dataset.rows("test", labelled=True)
         return self.setting.dataset.rows(name, labelled=True)
 
+    def _files(self, arm: str) -> EncoderFiles | None:
+        """Of the arm's encoder; the random arm is the vae arm's network, untrained."""
+        return self.encoders.get("vae" if arm == "random" else arm)
+
     def _key(self, arm: str, seed: int) -> str:
         """Only the random arm's encoder depends on the seed; only pretrained ones depend on the split."""
         files = self.encoders.get(arm)
@@ -156,7 +160,7 @@ class ArmFactory:
                 made = (pixel_features if arm == "pixels" else no_features)(setting, rows)
                 self._origins[key] = "no encoder"
             else:
-                extractor, self._origins[key] = build_arm(arm, self.config, self.setting, seed, self.encoders.get(arm))
+                extractor, self._origins[key] = build_arm(arm, self.config, self.setting, seed, self._files(arm))
                 made = extract(extractor, setting, rows, f"Features, {arm}{', external' * external}")
             self._kept[(key, external)] = made
         return self._kept[(key, external)]

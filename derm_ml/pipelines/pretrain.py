@@ -13,7 +13,7 @@ from derm_ml.config import PretrainConfig, resolved
 from derm_ml.data.augmentation import Augmentation
 from derm_ml.data.batches import ImageBatches
 from derm_ml.errors import UserError
-from derm_ml.models.backbones import build_encoder, choose_backbone
+from derm_ml.models.backbones import build_encoder, choose_own_backbone
 from derm_ml.models.heads import FeatureExtractor
 from derm_ml.models.vae import ConvVae
 from derm_ml.objectives.annealing import cyclic, warmup
@@ -90,12 +90,14 @@ def train(
     folder: Path,
     *,
     publish: Callable[[VaeSnapshot], None] | None = None,
+    record: Watch = lambda epoch, metrics: None,
     watch: Watch = lambda epoch, metrics: None,
     resume: str = "",
 ) -> Trained:
     """Train on a setting that is open already; every epoch is logged and its checkpoint written.
 
     Args:
+        record: is told every epoch's metrics as the tracker is, before the checkpoint is written.
         watch: is told every epoch's metrics when they are logged and safe; what it raises ends the training.
         resume: the name by which an interrupted training is gone on with; its checkpoint is in `folder`.
 
@@ -140,6 +142,7 @@ def train(
                 best.offer(vae, metrics)
             tracker.log_metrics(metrics, step=trainer.epoch)
             tracker.flush()  # a checkpoint ahead of what is logged would leave a hole in the curves after a kill
+            record(trainer.epoch, metrics)
             save_checkpoint(checkpoint, trainer, {**identity, **best.facts(), "cpu": cpu})
             watch(trainer.epoch, metrics)
     if not metrics:  # resumed after its last epoch
@@ -154,7 +157,7 @@ def build(config: PretrainConfig, setting: Setting, images: int) -> tuple[ConvVa
     Raises:
         UserError: the architecture does not fit the parameters.
     """
-    name = choose_backbone(config.backbone, setting.device)
+    name = choose_own_backbone(config.backbone, setting.device)
     encoder = build_encoder(name, config.image_size, derive_seed(config.seed, "encoder"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "decoder"))

@@ -29,9 +29,13 @@ def methods(comparison: Comparison) -> str:
     percents = ", ".join(f"{100 * f:g}" for f in dict.fromkeys(place.fraction for place in comparison.places))
     modes = {place.mode for place in comparison.places}
     arms = "; ".join(f"{arm}, {ARMS[arm]}" for arm in comparison.arms)
+    if comparison.vae_objective:
+        arms = arms.replace("without their labels", f"without their labels (objective: {comparison.vae_objective})", 1)
     architecture = f"The architecture was {comparison.backbone}."
     if not comparison.one_architecture:
-        arms = arms.replace("the same architecture", f"a {comparison.backbone}")
+        imagenet, random = ARMS["imagenet"], ARMS["random"]
+        arms = arms.replace(imagenet, imagenet.replace("the same architecture", f"a {comparison.backbone}"))
+        arms = arms.replace(random, random.replace("the same architecture", "the vae arm's architecture"))
         architecture = f"The vae arm's architecture was {comparison.vae_backbone}."
     how = {
         "frozen": "features of the frozen encoder "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from derm_ml.config import PretrainConfig
 from derm_ml.errors import UserError
-from derm_ml.models.backbones import build_encoder, choose_backbone
+from derm_ml.models.backbones import build_encoder, choose_own_backbone
 from derm_ml.models.pretrained import load_vae
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.images import training_images
@@ -66,7 +66,9 @@ class PretrainTask:
     def register(self, params: Params, metrics: Mapping[str, float], run: Tracker, folder: Path) -> str:
         """The encoder, out of the weights that `keep` logged."""
         config = self._with(params)
-        encoder = build_encoder(choose_backbone(config.backbone, self.setting.device), config.image_size, config.seed)
+        encoder = build_encoder(
+            choose_own_backbone(config.backbone, self.setting.device), config.image_size, config.seed
+        )
         vae = load_vae(encoder, run.fetch_file(f"{KEPT_IN}/vae.safetensors", folder))
         chosen = training_images(config, self.setting, NullTracker())
         return run.log_encoder(encoder_record(vae, self.setting, config, metrics, chosen, folder))

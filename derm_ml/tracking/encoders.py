@@ -22,10 +22,10 @@ class RegisteredEncoders:
         self.client, self.folder = client, folder
 
     def find(self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool = False) -> str:
-        """The best one pretrained on exactly this data and split; `plain`: of plain VAEs only.
+        """The best one pretrained on exactly this data and split; see `find_encoder`.
 
         Raises:
-            UserError: there is none.
+            NoEncoder: there is none.
         """
         return find_encoder(self.client, backbone, size, fingerprint, split_id, plain=plain)
 

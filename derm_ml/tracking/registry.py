@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
 
-from derm_ml.errors import UserError
+from derm_ml.errors import NoEncoder, UserError
 from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.tracking.base import EncoderRecord
 from derm_ml.tracking.promotion import NAME, enter
@@ -97,23 +97,25 @@ def find_encoder(
     """The best-scoring version pretrained on exactly this data and split.
 
     Args:
+        backbone: its architecture; empty: any.
         plain: plain VAEs only; versions of before there was anything else have no tag that says so.
 
     Raises:
-        UserError: there is none; the message has the command that makes one.
+        NoEncoder: the message has the command that makes one.
     """
     found = [
         version
         for version in client.search_model_versions(f"name='{NAME}'")
         if version.tags.get("data.fingerprint") == fingerprint
         and version.tags.get("data.split") == split_id
-        and version.tags.get("backbone") == backbone
+        and backbone in ("", version.tags.get("backbone"))
         and version.tags.get("image_size") == str(size)
         and (not plain or version.tags.get("recipe", "plain") == "plain")
     ]
     if not found:
-        raise UserError(
-            f"no {'plain ' * plain}{backbone} encoder at {size} px is registered for this data and split: run "
+        kind = " ".join(filter(None, ["plain" * plain, backbone, "encoder"]))
+        raise NoEncoder(
+            f"no {kind} at {size} px is registered for this data and split: run "
             "`mlflow run . -e pretrain` with the same data first, or give encoder=models:/..., runs:/ID or a file"
         )
     best = max(found, key=lambda version: float(version.tags.get("score", "-inf")))

@@ -68,8 +68,8 @@ def _warnings(measures: Measures, audits: list[Audit]) -> tuple[str, ...]:
     if comparison.one_architecture:
         return failed
     return (
-        f"The VAE's encoder is a {comparison.vae_backbone}, the other arms' a {comparison.backbone}: a difference "
-        "between them may be the architecture's as well as the pretraining's.",
+        f"The VAE's encoder is a {comparison.vae_backbone}, ImageNet's a {comparison.backbone}: a difference between "
+        "them may be the architecture's as well as the pretraining's (the arm random is the VAE's network, untrained).",
         *failed,
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from derm_ml.config import CompareConfig, PretrainConfig
-from derm_ml.errors import UserError
+from derm_ml.errors import NoEncoder, UserError
 from derm_ml.pipelines import compare, pretrain, protocols
 from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.pipelines.external import class_map
@@ -27,7 +27,7 @@ class NoEncoders:
     """A registry with nothing in it."""
 
     def find(self, backbone, size, fingerprint, split_id, *, plain):
-        raise UserError("no encoder is registered")
+        raise NoEncoder("no encoder is registered")
 
     def champion(self, size, fingerprint, split_id):
         return ""
@@ -260,31 +260,43 @@ def small_encoder(tmp_path_factory):
     return EncoderFiles(record.weights, dict(record.facts), "models:/derm-encoder/1", record.vae)
 
 
-def test_two_architectures_are_compared_only_when_asked_for_and_it_is_said(small_encoder, tmp_path):
+def test_another_architecture_is_said_first_and_its_own_untrained_network_is_the_control(small_encoder, tmp_path):
     given = {**SMALL, "arms": "vae,random", "seeds": 1, "protocols": "identical"}
-    with pytest.raises(UserError, match="is a derm_small, and the other arms are test_efficientnet"):
-        compare.run(CompareConfig(**given), RecordingTracker(), SmallEncoders(small_encoder), tmp_path / "one")
+    with pytest.raises(UserError, match=r"is a derm_small, and vae_backbone=test_efficientnet"):
+        compare.run(
+            CompareConfig(**given, vae_backbone="same"),
+            RecordingTracker(),
+            SmallEncoders(small_encoder),
+            tmp_path / "one",
+        )
     encoders = SmallEncoders(small_encoder)
-    config = CompareConfig(**given, vae_backbone="derm_small")
-    comparison = compare.run(config, RecordingTracker(), encoders, tmp_path / "two")
-    assert encoders.asked == [("derm_small", False)]
+    comparison = compare.run(CompareConfig(**given), RecordingTracker(), encoders, tmp_path / "two")
+    assert encoders.asked == [("", False)]
     assert (comparison.backbone, comparison.vae_backbone) == ("test_efficientnet", "derm_small")
     found = answer(Measures(comparison))
-    assert "The VAE's encoder is a derm_small, the other arms' a test_efficientnet" in found.warnings[0]
-    assert "a test_efficientnet with random weights. The vae arm's architecture was derm_small." in methods(comparison)
+    assert "The VAE's encoder is a derm_small, ImageNet's a test_efficientnet" in found.warnings[0]
+    said = methods(comparison)
+    assert "the vae arm's architecture with random weights. The vae arm's architecture was derm_small." in said
+    assert "(objective: vae gaussian kl beta=1 infonce=1)" in said
+    (random,) = comparison.of("random", ALL)
+    alone = {**given, "arms": "random,pixels", "backbone": "derm_small"}
+    (same,) = compare.run(CompareConfig(**alone), RecordingTracker(), encoders, tmp_path / "three").of("random", ALL)
+    np.testing.assert_allclose(random.test_probabilities, same.test_probabilities, atol=1e-6)
 
 
 def test_the_plain_vae_is_an_arm_beside_the_best_one(small_encoder, tmp_path):
     encoders = SmallEncoders(small_encoder)
     given = {**SMALL, "arms": "vae,plain,pixels", "seeds": 1, "protocols": "identical", "backbone": "derm_small"}
     comparison = compare.run(CompareConfig(**given), RecordingTracker(), encoders, tmp_path)
-    assert encoders.asked == [("derm_small", False), ("derm_small", True)]
+    assert encoders.asked == [("", False), ("derm_small", True)]  # the plain one has the architecture of the other
     assert comparison.arms == ("vae", "plain", "pixels")
     vae, plain = (comparison.of(arm, ALL)[0] for arm in ("vae", "plain"))
     np.testing.assert_array_equal(vae.test_probabilities, plain.test_probabilities)  # the one encoder there is
 
 
 def test_what_is_plain():
-    assert PretrainConfig(beta=4.0, latent_dim=16, epochs=3).plain
+    paper = {"invariance": "none", "crop": 1.0, "augment": 1.0}
+    assert PretrainConfig(**paper, beta=4.0, latent_dim=16, epochs=3).plain
+    assert not PretrainConfig().plain
     for other in ({"mask": 0.5}, {"invariance": "infonce"}, {"likelihood": "laplace"}, {"crop": 0.5}, {"extra": "x"}):
-        assert not PretrainConfig(**other).plain
+        assert not PretrainConfig(**{**paper, **other}).plain
