@@ -41,6 +41,9 @@ def main() -> None:
             "backbone": "test_efficientnet",
             "invariance": "none",
             "crop": 1,
+            "augment": 1,
+            "batch_size": 64,
+            "decoder_width": 1,
         }
         command = [sys.executable, "-m", "derm_ml", "pretrain"]
         command += [f"--{key.replace('_', '-')}={value}" for key, value in words.items()]

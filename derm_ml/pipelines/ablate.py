@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from derm_ml.config import FLOORS, AblateConfig, resolved
-from derm_ml.models.backbones import choose_backbone
 from derm_ml.pipelines.arm_run import facts_of
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.claims import Claims
@@ -62,7 +61,9 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         data=first.location,
         kind=first.kind,
         fingerprint=first.fingerprint,
-        backbone=", ".join(sorted({choose_backbone(each.planned.backbone, each.setting.device) for each in arms})),
+        backbone=", ".join(
+            sorted({each.planned.network(each.setting.device) for each in arms if each.planned.kind not in FLOORS})
+        ),
         image_size=config.image_size,
         features=config.features,
         epochs=config.epochs,

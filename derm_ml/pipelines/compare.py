@@ -88,6 +88,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         backbone=backbone,
         vae_backbone=_fact(splits[0], "backbone"),
         vae_objective=_fact(splits[0], "objective"),
+        vae_recipe=_fact(splits[0], "recipe"),
         image_size=config.image_size,
         features=config.features,
         epochs=config.epochs,
@@ -135,8 +136,9 @@ def _nested(cell: Cell, children: dict[str, Tracker], tracker: Tracker) -> Abstr
 
 
 def _fact(split: Split, name: str) -> str:
-    """Of the vae arm's encoder; empty where there is none or its maker has not said."""
-    return split.encoders["vae"].facts.get(name, "") if "vae" in split.encoders else ""
+    """Of the vae arm's encoder, or else the plain arm's; empty where there is none or its maker has not said."""
+    files = split.encoders.get("vae", split.encoders.get("plain"))
+    return files.facts.get(name, "") if files else ""
 
 
 def _uri(split: Split, arm: str) -> str:

@@ -96,10 +96,11 @@ def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) 
         raise missing[0][1]
     if missing:
         seeds = ", ".join(str(seed) for seed, _ in missing)
+        given = f" -P backbone={wanted}" * bool(wanted)
         raise UserError(
             f"no {wanted or 'pretrained'} encoder at {config.image_size} px is registered for the splits of split_seed "
             f"{seeds}: an encoder must not have seen the split's test images, so each needs its own: run "
-            f"`mlflow run . -e pretrain` with the same data and -P split_seed={missing[0][0]} (and so on)"
+            f"`mlflow run . -e pretrain{given}` with the same data and -P split_seed={missing[0][0]} (and so on)"
         )
     return backbone, splits
 

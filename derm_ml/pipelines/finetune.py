@@ -143,8 +143,8 @@ class ArmFactory:
         return self.setting.dataset.rows(name, labelled=True)
 
     def _files(self, arm: str) -> EncoderFiles | None:
-        """Of the arm's encoder; the random arm is the vae arm's network, untrained."""
-        return self.encoders.get("vae" if arm == "random" else arm)
+        """Of the arm's encoder; the random arm is the vae arm's network, untrained (without one the plain arm's)."""
+        return self.encoders.get(arm) if arm != "random" else self.encoders.get("vae", self.encoders.get("plain"))
 
     def _key(self, arm: str, seed: int) -> str:
         """Only the random arm's encoder depends on the seed; only pretrained ones depend on the split."""

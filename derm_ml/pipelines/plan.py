@@ -7,8 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from derm_ml.config import FEATURES, FLOORS, AblateConfig, PretrainConfig, SearchConfig
 from derm_ml.errors import UserError
+from derm_ml.models.backbones import choose_backbone, choose_own_backbone
 
 GIVEN = ("imagenet", "random", *FLOORS)
 # the ablation's own, or no part of a single training
@@ -32,6 +35,10 @@ class Planned(NamedTuple):
     features: str
     parameters: dict[str, Any]
     encoder: str = ""
+
+    def network(self, device: torch.device) -> str:
+        """The architecture's name, `auto` resolved: that of an untrained arm is the one that would be pretrained."""
+        return (choose_backbone if self.kind == "imagenet" else choose_own_backbone)(self.backbone, device)
 
     @property
     def made_of(self) -> str:

@@ -143,7 +143,12 @@ class PlannedArm:
 
     def _train(self, missing: Sequence[Head], run: Tracker) -> None:
         head = HeadConfig(**{item.name: getattr(self.config, item.name) for item in fields(HeadConfig)})
-        head = replace(head, split_seed=self.split, backbone=self.planned.backbone, features=self.planned.features)
+        head = replace(
+            head,
+            split_seed=self.split,
+            backbone=self.planned.network(self.setting.device),
+            features=self.planned.features,
+        )
         rows = np.flatnonzero(self.setting.dataset.table["code"] >= 0)
         encoders = {"vae": self._encoder(run)} if self.planned.kind == "vae" else {}
         factory = ArmFactory(head, self.setting, encoders, rows)

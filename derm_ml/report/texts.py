@@ -138,7 +138,8 @@ def checklist(comparison: Comparison, answer: Answer) -> pd.DataFrame:
             "12c",
             "26",
             "choice of the model",
-            "the last epoch; under tuned by validation log-loss; never by test images",
+            "the last epoch; under tuned by validation log-loss; with encoder=auto the registered encoder with the "
+            "best probe on validation images; never by test images",
         ),
         ("12e", "28, 29", "measures, uncertainty", "six measures, 95 % intervals, Holm, equivalence: see Definitions"),
         ("13", "", "class imbalance", "no reweighting; balanced measures and recall by class are reported"),
@@ -146,7 +147,7 @@ def checklist(comparison: Comparison, answer: Answer) -> pd.DataFrame:
         ("18f", "23", "software", f"derm_ml {__version__}; every package in the run's environment.txt"),
         ("21", "33", "numbers analysed", f"{len(comparison.runs)} runs, each in runs.csv"),
         ("23a", "35, 36", "performance", " ".join(answer.lines)),
-        ("", "30", "robustness", f"seeds {seeds}; audits: {failed}"),
+        ("", "30", "robustness", f"seeds {seeds}; warnings: {failed}"),
         ("", "31", "explainability", "latent traversals and associations where the vae arm has its VAE"),
         ("", "32", "external data", comparison.external.location if comparison.external else "none"),
         ("", "37", "failure analysis", "confusion, recall by class, selective prediction; predictions.csv.gz"),

@@ -37,7 +37,7 @@ RANGES: dict[type[SearchConfig], dict[str, Range]] = {
         "lr": Range(1e-4, 1e-2),
         "latent_dim": Range(16, 512, integer=True),
         "weight_decay": Range(1e-4, 1),
-        "augment": Range(0, 2, log=False),
+        "augment": Range(0.5, 5, log=False),
     },
     FinetuneConfig: {"lr": Range(1e-5, 1e-1), "weight_decay": Range(1e-4, 10)},
 }

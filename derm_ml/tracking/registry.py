@@ -114,9 +114,11 @@ def find_encoder(
     ]
     if not found:
         kind = " ".join(filter(None, ["plain" * plain, backbone, "encoder"]))
+        given = f" -P backbone={backbone}" * bool(backbone) + " -P invariance=none -P crop=1 -P augment=1" * plain
         raise NoEncoder(
             f"no {kind} at {size} px is registered for this data and split: run "
-            "`mlflow run . -e pretrain` with the same data first, or give encoder=models:/..., runs:/ID or a file"
+            f"`mlflow run . -e pretrain{given}` with the same data first, or give encoder=models:/..., runs:/ID or a "
+            "file"
         )
     best = max(found, key=lambda version: float(version.tags.get("score", "-inf")))
     return f"models:/{NAME}/{best.version}"

@@ -62,14 +62,21 @@ def answer(measures: Measures) -> Answer:
 
 
 def _warnings(measures: Measures, audits: list[Audit]) -> tuple[str, ...]:
-    """Audits that failed, and two architectures."""
+    """What the arms differ in beside their pretraining's images, then audits that failed."""
     comparison = measures.comparison
     failed = tuple(f"{each.name}: NO. {each.sentence}" for each in audits if not each.holds)
+    if comparison.vae_recipe == "composed" and _has(measures, "vae"):
+        failed = (
+            f"The vae arm is not the paper's plain VAE (objective: {comparison.vae_objective}): what it gains may be "
+            "due to what stands beside the VAE.",
+            *failed,
+        )
     if comparison.one_architecture:
         return failed
+    control = "the arm random is the VAE's network, untrained" if _has(measures, "random") else "run the arm random too"
     return (
         f"The VAE's encoder is a {comparison.vae_backbone}, ImageNet's a {comparison.backbone}: a difference between "
-        "them may be the architecture's as well as the pretraining's (the arm random is the VAE's network, untrained).",
+        f"them may be the architecture's as well as the pretraining's ({control}).",
         *failed,
     )
 

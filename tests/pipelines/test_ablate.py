@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from derm_ml.config import AblateConfig
 from derm_ml.errors import UserError
@@ -64,6 +65,12 @@ def test_common_parameters_reach_every_pretraining_and_own_ones_win(plan):
     assert arms["untrained"].backbone == "test_efficientnet"
     assert [arm.encoder for arm in arms.values()] == ["plain", "views", "untrained", "pixels", "views", "longer"]
     assert arms["views-last"].features == "last"
+
+
+def test_an_untrained_arm_is_the_network_that_would_be_pretrained(plan):
+    cpu = torch.device("cpu")
+    arms = read_plan(plan("[arms.a]\n[arms.b]\nencoder = 'random'\n[arms.c]\nencoder = 'imagenet'\n"))
+    assert [arm.network(cpu) for arm in arms] == ["derm_medium", "derm_medium", "tf_efficientnet_lite0"]
 
 
 @pytest.mark.parametrize(
