@@ -81,7 +81,7 @@ def started(database, tmp_path, monkeypatch):
 
 def ended(process, code=0):
     """What it said on stderr."""
-    _, said = process.communicate(timeout=200)
+    _, said = process.communicate(timeout=500)
     assert process.returncode == code, said
     return said
 
@@ -105,7 +105,7 @@ def all_finished(client):
 
 
 def wait_for(process, ready):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (found := ready()):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
