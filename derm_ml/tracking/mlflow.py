@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import logging
 import os
-import platform
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +21,7 @@ from mlflow.utils.time import get_current_time_millis
 import derm_ml
 from derm_ml.errors import UserError
 from derm_ml.tracking.base import DatasetRecord, EncoderRecord
+from derm_ml.tracking.provenance import environment, source_tags
 from derm_ml.tracking.registry import register_encoder
 from derm_ml.tracking.server import check_login, check_server, tracking_uri
 
@@ -215,12 +213,12 @@ def open_run(experiment: str, name: str, resume: str = "", *, more: bool = False
         drawn = re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or "")  # a name that MLflow made up
         reopen(client, run_id, name if drawn else None)
     else:
-        run = client.create_run(_experiment_id(client, experiment), run_name=name, tags=_source_tags())
+        run = client.create_run(_experiment_id(client, experiment), run_name=name, tags=source_tags())
     # MLflow's UI then opens on training runs and their charts.
     client.set_experiment_tag(run.info.experiment_id, "mlflow.experimentKind", "custom_model_development")
     tracker = MlflowTracker(client, run, resumed=bool(resume))
     with ended_with_its_block(tracker), _system_metrics(tracker.run_id, resumed=bool(resume)):
-        tracker.log_text(_environment(), "environment.txt")
+        tracker.log_text(environment(), "environment.txt")
         yield tracker
 
 
@@ -289,15 +287,6 @@ def _experiment_id(client: MlflowClient, name: str) -> str:
     return str(found.experiment_id if found else client.create_experiment(name))
 
 
-def _source_tags() -> dict[str, str]:
-    tags = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "derm-ml", "mlflow.user": os.environ.get("USER", "")}
-    with suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        tags["mlflow.source.git.commit"] = commit
-    return tags
-
-
 @contextmanager
 def _system_metrics(run_id: str, *, resumed: bool) -> Iterator[None]:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -308,9 +297,3 @@ def _system_metrics(run_id: str, *, resumed: bool) -> Iterator[None]:
         yield
     finally:
         monitor.finish()
-
-
-def _environment() -> str:
-    packages = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}, key=str.lower)
-    facts = [f"# Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs", *packages]
-    return "\n".join(facts) + "\n"
