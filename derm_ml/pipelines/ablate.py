@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
-from derm_ml.config import FLOORS, AblateConfig, resolved
+from derm_ml.config import FLOORS, AblateConfig, PretrainConfig, resolved
 from derm_ml.pipelines.arm_run import facts_of
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.claims import Claims
@@ -146,7 +146,8 @@ def _arms(
     own = [item.name for item in fields(config) if item.name not in ELSEWHERE]
     identity = {item: getattr(config, item) for item in own}
     identity |= {"data": next(iter(settings.values())).dataset.fingerprint}
-    identity |= {"plan": hashlib.sha256(repr(planned).encode()).hexdigest()}
+    recipes = [_recipe(arm.pretraining(config, config.split_seed)) for arm in planned if arm.kind == "vae"]
+    identity |= {"plan": hashlib.sha256(repr((planned, recipes)).encode()).hexdigest()}
     cells = Cells(folder / "cells", identity, resume=bool(config.resume))
     places = tuple(
         Place(protocol, mode, fraction)
@@ -160,6 +161,11 @@ def _arms(
         shared = partial(on_split, config=config, places=places, folder=folder, cells=cells, alive=alive)
         arms += [shared(planned=arm) for arm in planned]
     return arms
+
+
+def _recipe(config: PretrainConfig) -> dict[str, object]:
+    """What a plan leaves out as well: a default that has changed since makes another ablation."""
+    return {item.name: getattr(config, item.name) for item in fields(config) if item.name not in ELSEWHERE}
 
 
 def _look(arms: list[PlannedArm], bar: Progress) -> Callable[[], None]:

@@ -11,7 +11,7 @@ import torch
 from derm_ml.config import AblateConfig
 from derm_ml.errors import UserError
 from derm_ml.pipelines import ablate, planned_arm
-from derm_ml.pipelines.plan import read_plan
+from derm_ml.pipelines.plan import Planned, read_plan
 from derm_ml.report.ablation import write_ablation
 from derm_ml.tracking.base import RecordingTracker
 
@@ -219,6 +219,14 @@ def test_an_interrupted_one_goes_on_and_gives_the_same(ablated, monkeypatch):
     for old, new in zip(ablation.comparison.runs, again.comparison.runs, strict=True):
         assert (old.arm, old.seed, old.split, old.place) == (new.arm, new.seed, new.split, new.place)
         assert old.last("val/loss") == pytest.approx(new.last("val/loss"), abs=1e-6)
+
+
+def test_defaults_that_have_changed_are_another_plan(ablated, monkeypatch):
+    _, _, folder, config = ablated
+    before = Planned.pretraining
+    monkeypatch.setattr(Planned, "pretraining", lambda *given: replace(before(*given), latent_dim=5))
+    with pytest.raises(UserError, match="another plan"):
+        ablate.run(replace(config, resume="recording"), RecordingTracker(), folder / "run")
 
 
 def test_another_plan_cannot_be_gone_on_with(ablated):
