@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,13 +46,15 @@ def group_error(
 
     if count < 2:
         return float("nan")
-    done = stats.bootstrap(
-        (np.arange(count),),
-        statistic,
-        n_resamples=draws,
-        batch=100,
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(derive_seed(0, "bootstrap")),
-    )
+    with warnings.catch_warnings():  # of few images all resamples may be alike: an error of 0 or nan says so
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        done = stats.bootstrap(
+            (np.arange(count),),
+            statistic,
+            n_resamples=draws,
+            batch=100,
+            vectorized=True,
+            method="percentile",
+            rng=np.random.default_rng(derive_seed(0, "bootstrap")),
+        )
     return float(np.nanstd(done.bootstrap_distribution, ddof=1))

@@ -58,9 +58,8 @@ def macro_auroc(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarr
         below = np.cumsum(downs, axis=1) - downs / 2
         pairs = ups.sum(axis=1) * downs.sum(axis=1)
         areas.append(np.divide((ups * below).sum(axis=1), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0))
-    if not areas:
-        return np.full(len(weights), np.nan)
-    return np.asarray(np.nanmean(areas, axis=0))
+    told = np.isfinite(areas).sum(axis=0) if areas else np.zeros(len(weights))
+    return np.asarray(np.divide(np.nansum(areas, axis=0), told, out=np.full(len(weights), np.nan), where=told > 0))
 
 
 def ece(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:

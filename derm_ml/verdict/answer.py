@@ -51,7 +51,7 @@ def answer(measures: Measures) -> Answer:
         lines=(
             _beats(found["vae"]) if both else missing,
             _overfits(measures, found["vae"], out) if both else _gaps(readings),
-            _worth(measures, place, out),
+            _worth(measures, place, out) + _added(measures, place, out),
         ),
         warnings=_warnings(measures, audits),
         not_shown=_limits(measures),
@@ -167,6 +167,21 @@ def _worth(measures: Measures, place: Place, out: frozenset[str]) -> str:
     return (
         f"A small gap proves little here: {name} {verb} 8 x 8 mean colours in macro AUROC ({call.difference.text()} "
         f"against them; log-loss {loss.difference.text()}, {loss.word}), whose own gap is {floor.mean:.3f}."
+    )
+
+
+def _added(measures: Measures, place: Place, out: frozenset[str]) -> str:
+    """What pretraining adds to the vae arm's own network, and how small a gap that network has untrained."""
+    if not (_has(measures, "vae") and _has(measures, "random")):
+        return ""
+    by_name = {call.measure.name: call for call in calls(measures, "vae", "random", place, out)}
+    auroc, gap = by_name[AUROC.name], by_name[GAP.name]
+    verb = {"better": "adds to", "worse": "takes from", "not shown": "is not shown to add to"}
+    untrained, here = measures.estimate(GAP, "random", place), HERE if auroc.word.endswith(HERE) else ""
+    return (
+        f" Pretraining {verb[auroc.word.removesuffix(HERE)]} its own network untrained{here}: "
+        f"{auroc.difference.text()} in macro AUROC; {gap.difference.text()} in the gap ({gap.word}), which is "
+        f"{untrained.mean:.3f} without any pretraining."
     )
 
 

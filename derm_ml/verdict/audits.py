@@ -58,8 +58,13 @@ def _groups_apart(measures: Measures) -> Audit:
     return Audit(name, True, "None is, in every split.")
 
 
+def _test_groups(measures: Measures) -> int:
+    """Of the split that has the fewest."""
+    return min(len(np.unique(facts.test_groups)) for facts in measures.comparison.splits)
+
+
 def _enough_groups(measures: Measures) -> Audit:
-    count = min(len(np.unique(facts.test_groups)) for facts in measures.comparison.splits)
+    count = _test_groups(measures)
     name = f"The test images are of at least {FEWEST_GROUPS} groups"
     if count < FEWEST_GROUPS:
         return Audit(name, False, f"They are of {count}: too few for an interval.", ALL)
@@ -126,7 +131,10 @@ def _something_learnt(measures: Measures, place: Place) -> Audit:
 
 
 def _memorises(measures: Measures, place: Place) -> list[Audit]:
-    made = []
+    """Nothing where the test images are too few to tell, which `_enough_groups` says."""
+    made: list[Audit] = []
+    if _test_groups(measures) < FEWEST_GROUPS:
+        return made
     for arm in measures.comparison.arms:
         if arm in FLOORS:
             continue

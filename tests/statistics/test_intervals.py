@@ -32,6 +32,13 @@ PAIRS = [
 ]
 
 
+def test_resamples_that_tell_nothing_are_left_out_without_a_warning():
+    """Of four images one is of the other class: a third of the resamples do not hold it and have no AUROC."""
+    p = np.array([[0.9, 0.1], [0.7, 0.3], [0.8, 0.2], [0.75, 0.25]])
+    assert group_error(weighted.macro_auroc, [p], np.array([0, 0, 0, 1]), np.arange(4)) > 0
+    assert np.isnan(weighted.macro_auroc(p, np.array([0, 0, 0, 1]), np.array([[1.0, 1, 1, 0]]))).all()
+
+
 @pytest.mark.parametrize(("many", "one"), PAIRS, ids=lambda f: getattr(f, "__name__", ""))
 def test_weighted_metrics_are_the_metrics_of_repeated_images(many, one):
     p, y = draw(1)

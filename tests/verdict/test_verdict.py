@@ -127,6 +127,31 @@ def test_what_is_not_shown_names_the_detectable_difference():
     assert re.search(r"a difference of 0\.\d+ would have been found with 80 % power", line)
 
 
+@pytest.mark.parametrize(("trained", "untrained", "said"), [
+    (GOOD, BAD, "Pretraining adds to its own network untrained: 0."),
+    (BAD, GOOD, "Pretraining takes from its own network untrained: -0."),
+    (GOOD, GOOD, "Pretraining is not shown to add to its own network untrained"),
+])  # fmt: skip
+def test_what_pretraining_adds_to_its_own_network_is_said(trained, untrained, said):
+    arms = {"vae": trained, "imagenet": GOOD, "random": untrained, "pixels": BAD}
+    measures = Measures(simulate(arms, splits=5))
+    line = answer(measures).lines[2]
+    assert said in line
+    assert f"{measures.estimate(GAP, 'random', IDENTICAL).mean:.3f} without any pretraining" in line
+    del arms["random"]
+    assert "untrained" not in answer(Measures(simulate(arms, splits=5))).lines[2]
+
+
+def test_on_one_split_pretraining_adds_here():
+    arms = {"vae": GOOD, "imagenet": GOOD, "random": BAD, "pixels": BAD}
+    assert "adds to its own network untrained here: " in answer(Measures(simulate(arms, splits=1))).lines[2]
+
+
+def test_too_few_test_images_cannot_tell_memorising():
+    few = simulate({"vae": (0.0, 2.0), "imagenet": GOOD, "pixels": BAD}, images=24, splits=1)
+    assert not any("MEMORISES" in line for line in answer(Measures(few)).warnings)
+
+
 def test_missing_arms_are_no_answer():
     assert "not answered" in answer(Measures(simulate({"vae": BAD}))).lines[0]
     assert "without the pixels floor" in answer(Measures(simulate({"vae": BAD, "imagenet": GOOD}))).lines[2]
