@@ -147,5 +147,5 @@ class Ablation:
     references: tuple[str, ...]  # arms that all are held against: the first, and ImageNet's
     images: str  # what is told was measured on: val or test
     curves: Mapping[str, tuple[Sequence[Mapping[str, float]], ...]]  # an arm's pretrainings, each epoch's metrics
-    artefacts: Mapping[str, tuple[Mapping[str, float], ...]]  # AUROC of a probe for each planted artefact, a split each
+    artefacts: Mapping[str, tuple[Mapping[str, float], ...]]  # of each planted artefact, a split each
     latents: Mapping[str, tuple[Mapping[str, float], ...]]  # of pretrained arms, a split each: see VaeScores.of

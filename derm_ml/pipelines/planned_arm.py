@@ -14,7 +14,7 @@ import numpy as np
 from derm_ml.config import FLOORS, AblateConfig, HeadConfig
 from derm_ml.pipelines.arm_run import train_arm
 from derm_ml.pipelines.arms import EncoderFiles, build_arm
-from derm_ml.pipelines.artefact_probe import artefact_probe
+from derm_ml.pipelines.artefact_probe import artefact_figures
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.finetune import ArmFactory
@@ -108,7 +108,7 @@ class PlannedArm:
 
     @property
     def artefacts(self) -> dict[str, float]:
-        """See `artefact_probe`."""
+        """See `artefact_figures`."""
         found: dict[str, float] = json.loads(self._artefacts.read_text())
         return found
 
@@ -164,7 +164,7 @@ class PlannedArm:
     def _probe(self, head: HeadConfig, files: EncoderFiles | None, run: Tracker) -> None:
         """What the features say of planted artefacts; kept, since no later step needs the encoder for it."""
         extractor, _ = build_arm(self.planned.kind, head, self.setting, self.config.seed, files)
-        said = artefact_probe(extractor, self.setting)
+        said = artefact_figures(extractor, self.setting)
         run.log_metrics(said, step=0)
         run.flush()  # what is kept is not measured again, so it is logged by then
         _write(self._artefacts, said)

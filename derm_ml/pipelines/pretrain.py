@@ -23,7 +23,7 @@ from derm_ml.objectives.invariances import INVARIANCES
 from derm_ml.objectives.likelihoods import LIKELIHOODS
 from derm_ml.objectives.regularisers import REGULARISERS
 from derm_ml.objectives.views import TwoViewObjective
-from derm_ml.pipelines.artefact_probe import artefact_probe
+from derm_ml.pipelines.artefact_probe import artefact_figures
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.images import TrainingImages, training_images
 from derm_ml.pipelines.monitor import Best, Monitor
@@ -75,7 +75,7 @@ def run(
     """
     setting = prepare_setting(config, tracker)
     trained = train(config, setting, tracker, folder, publish=publish, resume=config.resume)
-    said = artefact_probe(FeatureExtractor(trained.vae.encoder), setting)
+    said = artefact_figures(FeatureExtractor(trained.vae.encoder), setting)
     tracker.log_metrics(said, step=config.epochs)
     metrics = {**trained.metrics, **said}
     record = encoder_record(trained.vae, setting, config, metrics, trained.images, folder)

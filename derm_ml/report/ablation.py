@@ -17,6 +17,16 @@ from derm_ml.statistics.estimates import Estimate
 from derm_ml.verdict.measures import ACCURACY, AUROC, ECE, GAP, LOSS, Measure, Measures, on
 
 SHOWN = (AUROC, GAP, LOSS, ACCURACY, ECE)
+ARTEFACT_TABLES = {
+    "artefacts": (
+        "artefact/",
+        "Artefacts planted on half of the images: AUROC of a probe for each (0.5: the features do not say it)",
+    ),
+    "artefact_costs": (
+        "artefact_cost/",
+        "Macro AUROC that a diagnosis, learnt without, loses by an artefact on half of the validation images",
+    ),
+}
 
 
 def write_ablation(ablation: Ablation, folder: Path) -> str:
@@ -33,12 +43,10 @@ def write_ablation(ablation: Ablation, folder: Path) -> str:
         for minus in ablation.references:
             chosen = differences[differences["minus"] == minus]
             parts.append(f"minus {minus} (p after Holm over the arms):\n\n{_markdown(chosen, place)}")
-    if len(artefacts := artefacts_table(ablation, measures)):
-        artefacts.to_csv(folder / "artefacts.csv", index=False)
-        told = (
-            "**Artefacts planted on half of the images**: AUROC of a probe for each (0.5: the features do not say it):"
-        )
-        parts.append(f"{told}\n\n{_lines(artefacts)}")
+    for name, (prefix, title) in ARTEFACT_TABLES.items():
+        if len(artefacts := artefacts_table(ablation, measures, prefix)):
+            artefacts.to_csv(folder / f"{name}.csv", index=False)
+            parts.append(f"**{title}**\n\n{_lines(artefacts)}")
     if len(latents := latents_table(ablation, measures)):
         latents.to_csv(folder / "latents.csv", index=False)
         parts.append(f"**Latents and samples**, on validation images:\n\n{_lines(latents)}")
@@ -97,14 +105,13 @@ def latents_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
     )
 
 
-def artefacts_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
-    """An arm a row: the probe's AUROC for each artefact, over splits."""
+def artefacts_table(ablation: Ablation, measures: Measures, prefix: str) -> pd.DataFrame:
+    """An arm a row, an artefact a column: the figures of `artefact_figures` with this prefix, over splits."""
     rows = []
     for arm, splits in ablation.artefacts.items():
-        row = {"arm": arm}
-        for name in splits[0]:
-            row[name.removeprefix("artefact/")] = measures.over([each[name] for each in splits], "val").text(3, (0, 1))
-        rows.append(row)
+        names = [name for name in splits[0] if name.startswith(prefix)]
+        found = {name.removeprefix(prefix): measures.over([each[name] for each in splits], "val") for name in names}
+        rows += [{"arm": arm} | {name: estimate.text(3) for name, estimate in found.items()}] if found else []
     return pd.DataFrame(rows)
 
 

@@ -195,9 +195,11 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
     for _, row in told.iterrows():
         expected = means[row["arm"]] - means["plain"]
         assert float(row["macro AUROC"].split()[0]) == pytest.approx(expected, abs=0.0006)
-    probed = pd.read_csv(tmp_path / "artefacts.csv")
-    assert list(probed["arm"]) == ["plain", "views", "untrained", "views-last"]
-    assert "Artefacts planted" in text
+    for name, title in (("artefacts", "Artefacts planted"), ("artefact_costs", "loses by an artefact")):
+        probed = pd.read_csv(tmp_path / f"{name}.csv")
+        assert list(probed["arm"]) == ["plain", "views", "untrained", "views-last"]
+        assert list(probed.columns) == ["arm", "hair", "ink", "ruler", "vignette", "cast"]
+        assert title in text
     latents = pd.read_csv(tmp_path / "latents.csv", index_col="figure")
     assert list(latents.columns) == ["plain", "views"]  # views-last has the encoder of views
     assert {"rate", "total correlation", "sample distance"} <= set(latents.index)

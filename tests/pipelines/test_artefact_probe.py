@@ -1,4 +1,6 @@
-"""The probe for planted artefacts: features that show them, and features that cannot."""
+"""Planted artefacts: features that show them and features that cannot; what they cost a diagnosis."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ from torch import nn
 
 from derm_ml.data.artefacts import ARTEFACTS
 from derm_ml.data.dataset import prepare
-from derm_ml.pipelines.artefact_probe import artefact_probe
+from derm_ml.pipelines.artefact_probe import artefact_cost, artefact_probe
 from derm_ml.pipelines.setup import Setting
 from derm_ml.training.trainer import Precision
 
@@ -47,3 +49,19 @@ def test_features_of_nothing_tell_nothing_and_all_pixels_tell_more(setting):
 def test_the_same_every_time(setting):
     pixels = Features(lambda images: images.mean(dim=(2, 3)))
     assert artefact_probe(pixels, setting) == artefact_probe(pixels, setting)
+
+
+def test_an_artefact_costs_what_its_pixels_told_of_the_diagnosis(setting):
+    """Mean colours tell synthetic diagnoses: a cast on half of the images confuses them; no rim reaches the centre."""
+    found = artefact_cost(Features(lambda images: images.mean(dim=(2, 3))), setting)
+    assert set(found) == {f"artefact_cost/{name}" for name in ARTEFACTS}
+    assert found["artefact_cost/cast"] > 0.04
+    assert abs(found["artefact_cost/hair"]) < 0.02
+    centre = artefact_cost(Features(lambda images: images[:, :, 14:18, 14:18].flatten(1)), setting)
+    assert centre["artefact_cost/vignette"] == centre["artefact_cost/ruler"] == 0.0
+    assert set(artefact_cost(Features(lambda images: torch.zeros(len(images), 3)), setting).values()) == {0.0}
+
+
+def test_without_labels_no_diagnosis_is_asked_for(setting):
+    bare = replace(setting.dataset, table=setting.dataset.table.assign(code=-1))
+    assert artefact_cost(Features(lambda images: images.mean(dim=(2, 3))), replace(setting, dataset=bare)) == {}
