@@ -21,7 +21,7 @@ from pathlib import Path
 
 from derm_ml.search.storage import open_storage
 from derm_ml.search.study import reason_of
-from derm_ml.tracking.mlflow import connect
+from derm_ml.tracking.runs import connect
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from derm_ml.cli import main
-from derm_ml.tracking.mlflow import connect
+from derm_ml.tracking.runs import connect
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow

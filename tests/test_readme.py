@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from derm_ml.data.synthetic import SyntheticSpec, draw, lesion_factors
-from derm_ml.tracking.mlflow import connect
+from derm_ml.tracking.runs import connect
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -46,7 +46,7 @@ def _step(project: Path, entry_point: str, data: str, parameters: dict[str, str]
 
 
 def _latest_encoder() -> str:
-    from derm_ml.tracking.mlflow import connect
+    from derm_ml.tracking.runs import connect
 
     versions = connect().search_model_versions("name='derm-encoder'")
     return f"models:/derm-encoder/{max(int(version.version) for version in versions)}"

@@ -71,7 +71,7 @@ def _failed(error: Exception, words: list[str], code: int) -> int:
     print(f"derm-ml: {kind}{error}{hint}", file=sys.stderr)
     run_id = os.environ.get("MLFLOW_RUN_ID")
     if run_id and words[:1] and words[0] in ENTRY_POINTS:
-        from derm_ml.tracking.mlflow import fail_run
+        from derm_ml.tracking.runs import fail_run
 
         try:
             fail_run(run_id, str(error))

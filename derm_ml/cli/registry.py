@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
         UserError: no such version, nothing registered, no reason.
     """
     from derm_ml.tracking import promotion
-    from derm_ml.tracking.mlflow import connect
+    from derm_ml.tracking.runs import connect
 
     client = connect()
     if arguments.action == "list":

@@ -6,15 +6,13 @@ import json
 import logging
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
@@ -23,7 +21,7 @@ from derm_ml.errors import UserError
 from derm_ml.tracking.base import DatasetRecord, EncoderRecord
 from derm_ml.tracking.provenance import environment, source_tags
 from derm_ml.tracking.registry import register_encoder
-from derm_ml.tracking.server import check_login, check_server, tracking_uri
+from derm_ml.tracking.runs import connect, ended_with_its_block, known_run, reopen
 
 FLUSH_EVERY = 2.0  # seconds
 CONTEXTS = {"train": "training", "val": "validation", "test": "testing"}
@@ -137,12 +135,12 @@ class MlflowTracker:
             run or self.client.create_run(self._run.info.experiment_id, tags=all_tags, run_name=name),
             resumed=run is not None,
         )
-        with ended_with_its_block(tracker):
+        with ended_with_its_block(tracker.client, tracker.run_id, tracker.flush):
             yield tracker
 
     def join(self, run_id: str) -> MlflowTracker:
         """Another run, open again if it had ended; this one says which it works for."""
-        run = _known(self.client, run_id)
+        run = known_run(self.client, run_id)
         if run.info.status != "RUNNING":
             reopen(self.client, run_id)
         self.set_tags({"search.run": run_id, "mlflow.runName": f"worker of {run.info.run_name}"})
@@ -157,33 +155,6 @@ class MlflowTracker:
         wanted = f"tags.`mlflow.parentRunId` = '{self.run_id}' AND attributes.run_name = '{name}'"
         found = self.client.search_runs([self._run.info.experiment_id], wanted, max_results=1)
         return found[0] if found else None
-
-
-@contextmanager
-def ended_with_its_block(tracker: MlflowTracker) -> Iterator[None]:
-    """FINISHED, KILLED on Ctrl-C, FAILED with its reason on an exception: never left RUNNING."""
-    client, run_id = tracker.client, tracker.run_id
-    try:
-        try:
-            yield
-        finally:
-            tracker.flush()
-    except KeyboardInterrupt:
-        client.set_tag(run_id, "error", "interrupted")
-        client.set_terminated(run_id, "KILLED")
-        raise
-    except BaseException as error:
-        client.set_tag(run_id, "error", one_line(error))
-        client.set_terminated(run_id, "FAILED")
-        raise
-    client.set_terminated(run_id, "FINISHED")
-
-
-def one_line(error: BaseException) -> str:
-    """The message for a tag: what the user saw, or the kind of the exception and its first line."""
-    if isinstance(error, UserError):
-        return str(error)
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
 
 
 @contextmanager
@@ -217,7 +188,8 @@ def open_run(experiment: str, name: str, resume: str = "", *, more: bool = False
     # MLflow's UI then opens on training runs and their charts.
     client.set_experiment_tag(run.info.experiment_id, "mlflow.experimentKind", "custom_model_development")
     tracker = MlflowTracker(client, run, resumed=bool(resume))
-    with ended_with_its_block(tracker), _system_metrics(tracker.run_id, resumed=bool(resume)):
+    ended = ended_with_its_block(client, tracker.run_id, tracker.flush)
+    with ended, _system_metrics(tracker.run_id, resumed=bool(resume)):
         tracker.log_text(environment(), "environment.txt")
         yield tracker
 
@@ -225,24 +197,7 @@ def open_run(experiment: str, name: str, resume: str = "", *, more: bool = False
 def attach(run_id: str) -> MlflowTracker:
     """A run that another process has opened and will end."""
     client = connect()
-    return MlflowTracker(client, _known(client, run_id))
-
-
-def _known(client: MlflowClient, run_id: str) -> Run:
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        raise UserError(
-            f"the study's run {run_id} is not on this tracking server: set MLFLOW_TRACKING_URI to the one it was "
-            "started on, or give another name with study="
-        ) from error
-
-
-def reopen(client: MlflowClient, run_id: str, name: str | None = None) -> None:
-    """RUNNING again, without the reason for which it had ended."""
-    client.update_run(run_id, status="RUNNING", name=name)
-    with suppress(MlflowException):
-        client.delete_tag(run_id, "error")
+    return MlflowTracker(client, known_run(client, run_id))
 
 
 def _check_image(run: Run) -> None:
@@ -254,32 +209,6 @@ def _check_image(run: Run) -> None:
             f"the trainer image holds commit {built[:9]}, the project is at {tagged[:9]}: "
             "docker compose build trainer, or use -b cuda, which runs the project's own files"
         )
-
-
-def connect() -> MlflowClient:
-    """A client of the tracking server, which is asked first whether it is there."""
-    uri = tracking_uri()
-    check_server(uri)
-    check_login(uri)
-    if not sys.stderr.isatty():
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    mlflow.set_tracking_uri(uri)
-    if not uri.startswith("sqlite:///"):
-        return MlflowClient(uri)
-    from filelock import FileLock
-
-    # it makes the tables of a new file: one process at a time, where several are started together
-    with FileLock(uri.removeprefix("sqlite:///") + ".lock"):
-        return MlflowClient(uri)
-
-
-def fail_run(run_id: str, message: str) -> None:
-    """End a run that `mlflow run` made before its child could open it; one that has ended is left as it is."""
-    client = connect()
-    if RunStatus.is_terminated(RunStatus.from_string(client.get_run(run_id).info.status)):
-        return
-    client.set_tag(run_id, "error", message[:5000])
-    client.set_terminated(run_id, "FAILED")
 
 
 def _experiment_id(client: MlflowClient, name: str) -> str:

@@ -17,7 +17,7 @@ from derm_ml.errors import UserError
 from derm_ml.pipelines import ablate, planned_arm
 from derm_ml.report.ablation import write_ablation
 from derm_ml.tracking.base import NullTracker, RecordingTracker
-from derm_ml.tracking.mlflow import connect
+from derm_ml.tracking.runs import connect
 from derm_ml.training.trainer import NonFiniteLoss
 
 PLAN = """

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from derm_ml.search.storage import open_storage
-from derm_ml.tracking.mlflow import connect
 from derm_ml.tracking.registry import resolve_encoder
+from derm_ml.tracking.runs import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 
 from derm_ml.cli import main
 from derm_ml.search.storage import exclusively, open_storage, studies_uri
-from derm_ml.tracking.mlflow import connect
+from derm_ml.tracking.runs import connect
 
 pytestmark = pytest.mark.service
 SMALL = {"data": "synthetic:n=90,size=40,seed=1", "image_size": "32", "backbone": "test_efficientnet"}

@@ -9,8 +9,9 @@ import urllib.request
 import pytest
 
 from derm_ml.errors import UserError
-from derm_ml.tracking.mlflow import connect, open_run
+from derm_ml.tracking.mlflow import open_run
 from derm_ml.tracking.registry import resolve_encoder
+from derm_ml.tracking.runs import connect
 from derm_ml.tracking.server import check_server, masked
 
 

@@ -9,7 +9,7 @@ from test_promotion_rule import DOWN, UP, evidence
 from derm_ml.cli import main
 from derm_ml.errors import UserError
 from derm_ml.tracking import promotion
-from derm_ml.tracking.mlflow import connect
+from derm_ml.tracking.runs import connect
 
 FACTS = {"data.kind": "ham10000", "data.fingerprint": "f" * 64, "data.split": "s" * 64, "score": "0.8"}
 
