@@ -10,6 +10,8 @@ import numpy as np
 
 from derm_ml.latent_results import LatentStudy
 
+TOLD, COST = "artefact/", "artefact_cost/"  # prefixes of the figures of planted artefacts
+
 
 @dataclass(frozen=True, kw_only=True)
 class VaeSnapshot:

@@ -14,10 +14,10 @@ from derm_ml.data.artefacts import ARTEFACTS, Draw, plant
 from derm_ml.metrics import macro_auroc
 from derm_ml.models.heads import Extractor
 from derm_ml.pipelines.setup import Setting, features_only, place
+from derm_ml.results import COST, TOLD
 from derm_ml.seeding import torch_generator
 
 PROBED = 2048  # training images at most; validation images are all taken
-TOLD, COST = "artefact/", "artefact_cost/"
 
 
 def artefact_figures(extractor: Extractor, setting: Setting) -> dict[str, float]:

@@ -9,24 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from derm_ml.report.artefacts import artefact_parts, draw_costs, has_costs
 from derm_ml.report.figures import plain
 from derm_ml.report.html import save_figures
+from derm_ml.report.markdown import markdown
 from derm_ml.results import Ablation, Place
 from derm_ml.statistics.decisions import holm
 from derm_ml.statistics.estimates import Estimate
 from derm_ml.verdict.measures import ACCURACY, AUROC, ECE, GAP, LOSS, Measure, Measures, on
 
 SHOWN = (AUROC, GAP, LOSS, ACCURACY, ECE)
-ARTEFACT_TABLES = {
-    "artefacts": (
-        "artefact/",
-        "Artefacts planted on half of the images: AUROC of a probe for each (0.5: the features do not say it)",
-    ),
-    "artefact_costs": (
-        "artefact_cost/",
-        "Macro AUROC that a diagnosis, learnt without, loses by an artefact on half of the validation images",
-    ),
-}
 
 
 def write_ablation(ablation: Ablation, folder: Path) -> str:
@@ -43,13 +35,10 @@ def write_ablation(ablation: Ablation, folder: Path) -> str:
         for minus in ablation.references:
             chosen = differences[differences["minus"] == minus]
             parts.append(f"minus {minus} (p after Holm over the arms):\n\n{_markdown(chosen, place)}")
-    for name, (prefix, title) in ARTEFACT_TABLES.items():
-        if len(artefacts := artefacts_table(ablation, measures, prefix)):
-            artefacts.to_csv(folder / f"{name}.csv", index=False)
-            parts.append(f"**{title}**\n\n{_lines(artefacts)}")
+    parts += artefact_parts(ablation, measures, folder)
     if len(latents := latents_table(ablation, measures)):
         latents.to_csv(folder / "latents.csv", index=False)
-        parts.append(f"**Latents and samples**, on validation images:\n\n{_lines(latents)}")
+        parts.append(f"**Latents and samples**, on validation images:\n\n{markdown(latents)}")
     text = "\n\n".join(parts) + "\n"
     (folder / "ablation.md").write_text(text, encoding="utf-8")
     drawn = {
@@ -57,6 +46,8 @@ def write_ablation(ablation: Ablation, folder: Path) -> str:
         for number, place in enumerate(ablation.comparison.places, 1)
         for minus in ablation.references
     }
+    if has_costs(ablation):
+        drawn["artefact_costs"] = partial(draw_costs, ablation, measures)
     if any(ablation.curves.values()):
         drawn["probe_against_cpu_time"] = partial(_cost, ablation)
     save_figures(drawn, folder)
@@ -105,16 +96,6 @@ def latents_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
     )
 
 
-def artefacts_table(ablation: Ablation, measures: Measures, prefix: str) -> pd.DataFrame:
-    """An arm a row, an artefact a column: the figures of `artefact_figures` with this prefix, over splits."""
-    rows = []
-    for arm, splits in ablation.artefacts.items():
-        names = [name for name in splits[0] if name.startswith(prefix)]
-        found = {name.removeprefix(prefix): measures.over([each[name] for each in splits], "val") for name in names}
-        rows += [{"arm": arm} | {name: estimate.text(3) for name, estimate in found.items()}] if found else []
-    return pd.DataFrame(rows)
-
-
 def _difference(
     ablation: Ablation, measures: Measures, measure: Measure, arm: str, place: Place, minus: str
 ) -> Estimate:
@@ -141,12 +122,7 @@ def _runs_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
 def _markdown(table: pd.DataFrame, place: Place) -> str:
     named = _named(place)
     chosen = table[(table[list(named)] == pd.Series(named)).all(axis=1)].drop(columns=list(named))
-    return _lines(chosen.drop(columns="minus", errors="ignore"))
-
-
-def _lines(table: pd.DataFrame) -> str:
-    lines = [list(table.columns), ["---"] * len(table.columns), *table.astype(str).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(chosen.drop(columns="minus", errors="ignore"))
 
 
 def _forest(ablation: Ablation, measures: Measures, place: Place, minus: str) -> Any:

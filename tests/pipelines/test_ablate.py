@@ -197,6 +197,14 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
         assert float(row["macro AUROC"].split()[0]) == pytest.approx(expected, abs=0.0006)
     for name, title in (("artefacts", "Artefacts planted"), ("artefact_costs", "loses by an artefact")):
         probed = pd.read_csv(tmp_path / f"{name}.csv")
+        if "minus" in probed:
+            told = probed[probed["minus"] == "plain"].set_index("arm")
+            probed = probed[probed["minus"].isna()].drop(columns="minus")
+            means = [
+                np.mean([each["artefact_cost/hair"] for each in ablation.artefacts[arm]]) for arm in ("views", "plain")
+            ]
+            assert float(told.loc["views", "hair"].split()[0]) == pytest.approx(means[0] - means[1], abs=0.0006)
+            assert (tmp_path / "artefact_costs.png").is_file()
         assert list(probed["arm"]) == ["plain", "views", "untrained", "views-last"]
         assert list(probed.columns) == ["arm", "hair", "ink", "ruler", "vignette", "cast"]
         assert title in text
