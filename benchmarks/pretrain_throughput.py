@@ -50,6 +50,7 @@ def ours(data: Path, epochs: int) -> float:
     plain = {
         "invariance": "none",
         "crop": 1.0,
+        "artefacts": 0.0,
         "augment": 1.0,
         "decoder_width": 1.0,
         "backbone": "tf_efficientnet_lite0",

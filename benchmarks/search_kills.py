@@ -41,6 +41,7 @@ def main() -> None:
             "backbone": "test_efficientnet",
             "invariance": "none",
             "crop": 1,
+            "artefacts": 0,
             "augment": 1,
             "batch_size": 64,
             "decoder_width": 1,

@@ -28,7 +28,7 @@ from derm_ml.training.trainer import NonFiniteLoss
 SMALL = {"image_size": 32, "epochs": 3, "kl_warmup": 1, "figures_every": 1}
 # the plain VAE in ImageNet's network
 SMALL |= {"backbone": "tf_efficientnet_lite0", "batch_size": 64, "decoder_width": 1.0}
-SMALL |= {"invariance": "none", "crop": 1.0, "augment": 1.0}
+SMALL |= {"invariance": "none", "crop": 1.0, "augment": 1.0, "artefacts": 0.0}
 BETAS = np.geomspace(0.01, 100, 8)
 LRS = np.geomspace(1e-4, 1e-2, 8)
 KEPT = ("probe/auroc", "probe/loss", "probe/gap", "val/elbo", "gap/loss")

@@ -22,7 +22,7 @@ def trials_an_hour(data: str, workers: int, trials: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         words = {"data": data, "image_size": 32, "epochs": 1, "kl_warmup": 1, "trials": trials, "study": "timed"}
         words |= {"backbone": "tf_efficientnet_lite0", "batch_size": 64, "decoder_width": 1}
-        words |= {"invariance": "none", "crop": 1, "augment": 1}
+        words |= {"invariance": "none", "crop": 1, "augment": 1, "artefacts": 0}
         command = [sys.executable, "-m", "derm_ml", "pretrain"]
         command += [f"--{key.replace('_', '-')}={value}" for key, value in words.items()]
         own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "DERM_ML_RUNS": folder, "OMP_NUM_THREADS": "1"}

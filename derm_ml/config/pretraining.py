@@ -41,7 +41,7 @@ class PretrainConfig(SearchConfig):
     kl_cycles: int = option(0, "instead of once, it rises in each of so many equal parts of the training (0: once)")
     augment: float = option(3.0, "strength of augmentation: 0 none, 1 flips, quarter turns and light colour changes")
     crop: float = option(0.4, "least share of the area that a random, turned crop keeps; 1: the whole image")
-    artefacts: float = option(0.0, "probability of hair, ink, a ruler, a vignette, a colour cast on a view, each")
+    artefacts: float = option(0.2, "probability of hair, ink, a ruler, a vignette, a colour cast on a view, each")
     mask: float = option(0.0, "share of the image (8 x 8 squares) that is hidden from the encoder, not from the loss")
     noise: float = option(0.0, "standard deviation of the noise on what the encoder sees; images are in [0, 1]")
     invariance: str = option("infonce", "of the posterior mean between two views: none, infonce, vicreg or barlow")
@@ -93,7 +93,9 @@ class PretrainConfig(SearchConfig):
         one_of("invariance", self.invariance, ("none", *INVARIANCES))
         in_range("invariance_weight", self.invariance_weight, 0, 1e6, open_low=True)
         if self.invariance != "none" and not (self.augment or self.artefacts) and self.crop == 1:
-            raise UserError("two views of an image are the same with augment=0 and crop=1: give one of them")
+            raise UserError(
+                "two views of an image are the same with augment=0, artefacts=0 and crop=1: give one of them"
+            )
         if self.invariance == "none" and self.likelihood == "none":
             raise UserError("likelihood=none leaves nothing to learn from: give an invariance, infonce say")
         in_range("figures_every", self.figures_every, 1, 100_000)

@@ -114,7 +114,10 @@ def find_encoder(
     ]
     if not found:
         kind = " ".join(filter(None, ["plain" * plain, backbone, "encoder"]))
-        given = f" -P backbone={backbone}" * bool(backbone) + " -P invariance=none -P crop=1 -P augment=1" * plain
+        given = (
+            f" -P backbone={backbone}" * bool(backbone)
+            + " -P invariance=none -P crop=1 -P augment=1 -P artefacts=0" * plain
+        )
         raise NoEncoder(
             f"no {kind} at {size} px is registered for this data and split: run "
             f"`mlflow run . -e pretrain{given}` with the same data first, or give encoder=models:/..., runs:/ID or a "

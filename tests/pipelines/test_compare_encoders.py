@@ -79,7 +79,7 @@ def test_the_plain_vae_is_an_arm_beside_the_best_one(small_encoder, tmp_path):
 
 
 def test_what_is_plain():
-    paper = {"invariance": "none", "crop": 1.0, "augment": 1.0}
+    paper = {"invariance": "none", "crop": 1.0, "augment": 1.0, "artefacts": 0.0}
     assert PretrainConfig(**paper, beta=4.0, latent_dim=16, epochs=3).plain
     assert not PretrainConfig().plain
     for other in ({"mask": 0.5}, {"invariance": "infonce"}, {"likelihood": "laplace"}, {"crop": 0.5}, {"extra": "x"}):
