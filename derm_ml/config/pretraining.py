@@ -14,7 +14,7 @@ PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(SearchConfig):
-    """A VAE on the training images alone, without labels; by default beside an invariance between views (ADR 13)."""
+    """A VAE on the training images alone, without labels; by default beside an invariance of views (ADR 13, 14)."""
 
     backbone: str = option(
         "auto", "any timm model, or derm_small, _medium, _large; auto: derm_medium on a CPU, derm_large on a GPU"

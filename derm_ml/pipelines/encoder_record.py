@@ -79,11 +79,13 @@ def encoder_record(
 
 
 def objective_text(config: PretrainConfig) -> str:
-    """What was minimised, in a line: the ELBO's parts, then what differs from a plain VAE's training."""
+    """What was minimised on what views, in a line: the ELBO's parts, then what `PretrainConfig.plain` leaves out."""
     text = f"vae {config.likelihood} {config.regulariser} beta={config.beta:g}"
     if config.latent == "map":
         text += " latent=map"
-    text += "".join(f" {name}={getattr(config, name):g}" for name in ("mask", "noise") if getattr(config, name))
+    beside = ("free_bits", "mask", "noise", "artefacts")
+    text += "".join(f" {name}={getattr(config, name):g}" for name in beside if getattr(config, name))
+    text += f" crop={config.crop:g}" * (config.crop < 1)
     if config.invariance != "none":
         text += f" {config.invariance}={config.invariance_weight:g}"
     return text
