@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from derm_ml.data.artefacts import ARTEFACTS, Draw, plant
+from derm_ml.data.artefacts import ARTEFACTS, Artefact, plant
 from derm_ml.metrics import macro_auroc
 from derm_ml.models.heads import Extractor
 from derm_ml.pipelines.setup import Setting, features_only, place
@@ -68,14 +68,14 @@ def artefact_cost(extractor: Extractor, setting: Setting) -> dict[str, float]:
         return macro_auroc(probe.predict_proba(_features(extractor, setting, val, alter)), told)
 
     clean, found = auroc(), {}
-    for number, (name, draw) in enumerate(ARTEFACTS.items()):
+    for number, (name, artefact) in enumerate(ARTEFACTS.items()):
         generator = torch_generator(0, "planted alone", number)
-        found[f"{COST}{name}"] = clean - auroc(partial(_on_half, draw=draw, generator=generator))
+        found[f"{COST}{name}"] = clean - auroc(partial(_on_half, artefact=artefact, generator=generator))
     return found
 
 
-def _on_half(images: Tensor, draw: Draw, generator: torch.Generator) -> Tensor:
-    return plant(images, draw, torch.rand(len(images), generator=generator) < 0.5, generator)
+def _on_half(images: Tensor, artefact: Artefact, generator: torch.Generator) -> Tensor:
+    return plant(images, artefact, torch.rand(len(images), generator=generator) < 0.5, generator)
 
 
 def _probe() -> Any:
@@ -98,8 +98,8 @@ def _planted(
 
     def alter(images: Tensor) -> Tensor:
         chosen = torch.rand(len(images), len(ARTEFACTS), generator=generator) < 0.5
-        for draw, where in zip(ARTEFACTS.values(), chosen.T, strict=True):
-            images = plant(images, draw, where, generator)
+        for artefact, where in zip(ARTEFACTS.values(), chosen.T, strict=True):
+            images = plant(images, artefact, where, generator)
         given.append(chosen.numpy())
         return images
 

@@ -10,7 +10,7 @@ SKIN = torch.tensor([0.8, 0.6, 0.5]).view(1, 3, 1, 1).expand(20, 3, 64, 64)
 
 
 def drawn(name, seed=0):
-    return ARTEFACTS[name](SKIN, torch.Generator().manual_seed(seed))
+    return plant(SKIN, ARTEFACTS[name], torch.ones(20, dtype=torch.bool), torch.Generator().manual_seed(seed))
 
 
 def changed(name):
@@ -63,6 +63,7 @@ def test_planting_spares_the_others_and_moves_the_generator_by_the_same():
     images = plant(SKIN, ARTEFACTS["hair"], chosen, one)
     plant(SKIN, ARTEFACTS["hair"], ~chosen, two)
     assert torch.equal(images[5:], SKIN[5:])
+    assert torch.equal(images[:5], drawn("hair")[:5])  # each image's are its own, whoever else is chosen
     assert bool((images[:5] != SKIN[:5]).flatten(1).any(dim=1).all())
     assert torch.equal(torch.rand(3, generator=one), torch.rand(3, generator=two))
 
