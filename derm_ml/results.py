@@ -109,6 +109,7 @@ class Comparison:
     external: External | None = None
     latents: LatentStudy | None = None  # of the first split's VAE, where the vae arm has its VAE
     vae_backbone: str = ""  # of the vae arm, where it is not ImageNet's
+    vae_method: str = "VAE"  # what pretrained the vae arm, in a word: VAE, VAE + InfoNCE, InfoNCE
     vae_objective: str = ""  # what the vae arm's pretraining minimised, in a line
     vae_recipe: str = ""  # plain, the paper's, or composed
     champion: str = ""  # the registry's champion, where it was run beside the vae arm

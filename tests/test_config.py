@@ -44,3 +44,20 @@ def test_fractions_are_taken_once_the_largest_first():
 
 def test_resolved_keys_are_dotted():
     assert resolved(PretrainConfig(lr=0.5), "pretrain")["pretrain.lr"] == 0.5
+
+
+PLAIN = {"invariance": "none", "crop": 1.0, "augment": 1.0, "artefacts": 0.0}
+
+
+def test_the_papers_vae_is_four_parameters_away_and_no_other_counts_as_it():
+    assert PretrainConfig(**PLAIN).plain
+    assert PretrainConfig(**PLAIN, beta=8.0, latent_dim=16).plain  # the paper searches beta
+    others = {"augment": 3.0, "crop": 0.4, "artefacts": 0.2, "invariance": "infonce", "likelihood": "laplace"}
+    for name, value in (others | {"latent": "map", "regulariser": "tc", "mask": 0.5, "free_bits": 0.1}).items():
+        assert not PretrainConfig(**{**PLAIN, name: value}).plain, name
+
+
+def test_the_method_names_what_pretrains():
+    assert PretrainConfig(**PLAIN).method == "VAE"
+    assert PretrainConfig().method == "VAE + InfoNCE"
+    assert PretrainConfig(invariance="barlow", likelihood="none").method == "Barlow Twins"

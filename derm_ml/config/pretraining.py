@@ -8,7 +8,7 @@ from derm_ml.config.common import SearchConfig, in_range, one_of, option
 from derm_ml.errors import UserError
 
 LIKELIHOODS = ("gaussian", "laplace", "logistic", "gradient")
-INVARIANCES = ("infonce", "vicreg", "barlow")
+INVARIANCES = {"infonce": "InfoNCE", "vicreg": "VICReg", "barlow": "Barlow Twins"}
 PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
 
 
@@ -57,10 +57,19 @@ class PretrainConfig(SearchConfig):
 
     @property
     def plain(self) -> bool:
-        """Whether it is the paper's VAE: a Gaussian likelihood, the rate, whole images, no other collection's."""
+        """Whether it is the paper's VAE: a Gaussian likelihood, the rate, whole images, one collection, light changes.
+
+        Its beta is searched for, so any will do.
+        """
         given = (self.latent, self.likelihood, self.regulariser, self.invariance, self.extra)
         parts = (self.mask, self.noise, self.artefacts, self.free_bits, 1 - self.crop)
-        return given == ("vector", "gaussian", "kl", "none", "") and not any(parts)
+        return given == ("vector", "gaussian", "kl", "none", "") and not any(parts) and self.augment <= 1
+
+    @property
+    def method(self) -> str:
+        """What pretrains, in a word: VAE, VAE + InfoNCE, InfoNCE."""
+        views = [INVARIANCES[self.invariance]] if self.invariance != "none" else []
+        return " + ".join(["VAE"] * self.decodes + views)
 
     @property
     def decodes(self) -> bool:

@@ -87,6 +87,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         fingerprint=first.fingerprint,
         backbone=backbone,
         vae_backbone=_fact(splits[0], "backbone"),
+        vae_method=_fact(splits[0], "method") or "VAE",
         vae_objective=_fact(splits[0], "objective"),
         vae_recipe=_fact(splits[0], "recipe"),
         image_size=config.image_size,
@@ -147,7 +148,7 @@ def _uri(split: Split, arm: str) -> str:
 
 def _latents(split: Split) -> LatentStudy | None:
     files = split.encoders.get("vae")
-    if files is None or files.vae is None or "vae none" in files.facts.get("objective", ""):
+    if files is None or files.vae is None or "VAE" not in files.facts.get("method", "VAE"):
         return None  # no VAE, or one whose decoder was not trained
     setting = split.setting
     name = files.facts.get("backbone", "")

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from derm_ml import __version__
-from derm_ml.config import PretrainConfig, SearchConfig
+from derm_ml.config import INVARIANCES, PretrainConfig, SearchConfig
 from derm_ml.models.heads import FeatureExtractor
 from derm_ml.models.vae import ConvVae
 from derm_ml.pipelines.images import TrainingImages
@@ -52,6 +52,7 @@ def encoder_record(
         "data.kind": dataset.kind,
         "data.fingerprint": dataset.fingerprint,
         "data.split": dataset.split_id,
+        "method": config.method,
         "objective": objective_text(config),
         "recipe": "plain" if config.plain else "composed",
         "derm_ml": __version__,
@@ -91,6 +92,13 @@ def objective_text(config: PretrainConfig) -> str:
     return text
 
 
+def _manner(config: PretrainConfig) -> str:
+    views = f"{INVARIANCES[config.invariance]} between two views" if config.invariance != "none" else ""
+    if not config.decodes:
+        return f"by {views}, without a decoder,"
+    return "as the encoder of a variational autoencoder" + f" beside {views}" * bool(views)
+
+
 def _card(
     facts: Mapping[str, str],
     preprocessing: Mapping[str, object],
@@ -106,7 +114,7 @@ def _card(
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()))
     return f"""# Dermatology encoder: {facts["backbone"]}, {config.image_size} px
 
-A {facts["backbone"]} pretrained from scratch as the encoder of a variational autoencoder on {chosen.own:,}
+A {facts["backbone"]} pretrained from scratch {_manner(config)} on {chosen.own:,}
 training images of `{facts["data.kind"]}`{others} alone, without labels. Validation ({counts["val"]:,}) and test images
 ({counts["test"]:,}) were not seen.
 

@@ -43,6 +43,7 @@ class VaeScores:
             active: latents whose mean varies. rate and its three parts (nats, `rate_parts`).
             DCI disentanglement, completeness, informativeness: of the clinical factors that are numbers (Eastwood and
                 Williams, as `derm_ml.disentanglement.dci`), one image a lesion, where all of them are known.
+                These and the next are left out where no latent is active: there is no code to read.
             strongest FACTOR: the largest |Spearman's rho| or eta squared of any latent with it; the largest of many is
                 too large by chance.
             sample distance: `kernel_distance` of as many samples from the prior as there are images to them.
@@ -54,7 +55,8 @@ class VaeScores:
             found["rate"] = float(gaussian_kl(posterior).sum(dim=1).mean())
             parts = rate_parts(posterior, torch_generator(0, "rate parts"))._asdict()
             found |= {name.replace("_", " "): value for name, value in parts.items()}
-        found |= self._read(posterior.mean.numpy())
+        if found["active"]:
+            found |= self._read(posterior.mean.numpy())
         if decodes and len(self.rows) > 1:
             found["sample distance"] = kernel_distance(self._real, self._features(self._samples(vae)))
         return found

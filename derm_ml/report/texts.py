@@ -10,8 +10,7 @@ from derm_ml.verdict.answer import Answer
 from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, Measures
 
 ARMS = {
-    "vae": "an encoder pretrained from scratch as the encoder of a variational autoencoder on the training images, "
-    "without their labels",
+    "vae": "an encoder pretrained from scratch (METHOD) on the training images, without their labels",
     "plain": "a plain variational autoencoder's encoder, pretrained likewise",
     "imagenet": "the same architecture pretrained on ImageNet",
     "random": "the same architecture with random weights",
@@ -29,8 +28,8 @@ def methods(comparison: Comparison) -> str:
     percents = ", ".join(f"{100 * f:g}" for f in dict.fromkeys(place.fraction for place in comparison.places))
     modes = {place.mode for place in comparison.places}
     arms = "; ".join(f"{arm}, {ARMS[arm]}" for arm in comparison.arms)
-    if comparison.vae_objective:
-        arms = arms.replace("without their labels", f"without their labels (objective: {comparison.vae_objective})", 1)
+    objective = f"; objective: {comparison.vae_objective}" if comparison.vae_objective else ""
+    arms = arms.replace("METHOD", comparison.vae_method.replace("VAE", "variational autoencoder") + objective)
     architecture = f"The architecture was {comparison.backbone}."
     if not comparison.one_architecture:
         imagenet, random = ARMS["imagenet"], ARMS["random"]

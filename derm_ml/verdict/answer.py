@@ -11,7 +11,6 @@ from derm_ml.verdict.measures import ACCURACY, AUROC, GAP, LOSS, Measures
 
 WORDS = ("better", "better here", "worse", "worse here", "not shown")
 NAMES = {
-    "vae": "the VAE",
     "plain": "a plain VAE",
     "imagenet": "ImageNet transfer",
     "pixels": "8 x 8 mean colours",
@@ -49,7 +48,7 @@ def answer(measures: Measures) -> Answer:
     missing = "The vae and imagenet arms were not both run: the question is not answered."
     return Answer(
         lines=(
-            _beats(found["vae"]) if both else missing,
+            _beats(found["vae"], comparison.vae_method) if both else missing,
             _overfits(measures, found["vae"], out) if both else _gaps(readings),
             _worth(measures, place, out) + _added(measures, place, out),
         ),
@@ -67,16 +66,18 @@ def _warnings(measures: Measures, audits: list[Audit]) -> tuple[str, ...]:
     failed = tuple(f"{each.name}: NO. {each.sentence}" for each in audits if not each.holds)
     if comparison.vae_recipe == "composed" and _has(measures, "vae"):
         failed = (
-            f"The vae arm is not the paper's plain VAE (objective: {comparison.vae_objective}): what it gains may be "
-            "due to what stands beside the VAE.",
+            f"The vae arm is not the paper's plain VAE but {comparison.vae_method} (objective: "
+            f"{comparison.vae_objective}): what it gains may be due to what the plain VAE does not have.",
             *failed,
         )
     if comparison.one_architecture:
         return failed
-    control = "the arm random is the VAE's network, untrained" if _has(measures, "random") else "run the arm random too"
+    control = (
+        "the arm random is the vae arm's network, untrained" if _has(measures, "random") else "run the arm random too"
+    )
     return (
-        f"The VAE's encoder is a {comparison.vae_backbone}, ImageNet's a {comparison.backbone}: a difference between "
-        f"them may be the architecture's as well as the pretraining's ({control}).",
+        f"The vae arm's encoder is a {comparison.vae_backbone}, ImageNet's a {comparison.backbone}: a difference "
+        f"between them may be the architecture's as well as the pretraining's ({control}).",
         *failed,
     )
 
@@ -91,19 +92,19 @@ def _protocols(measures: Measures) -> list[Place]:
     return [each for each in measures.comparison.places if each[1:] == first[1:]]
 
 
-def _beats(found: list[Call]) -> str:
+def _beats(found: list[Call], method: str) -> str:
     by_name = {call.measure.name: call for call in found if call.measure is not GAP}
     main = by_name[AUROC.name]
     opening = {
-        "better": "Yes, the VAE beats ImageNet transfer",
-        "worse": "No, ImageNet transfer is better than the VAE",
+        "better": f"Yes, the {method} beats ImageNet transfer",
+        "worse": f"No, ImageNet transfer is better than the {method}",
         "not shown": "Neither is shown to be better",
-        "better here": "On this split, with this encoder, the VAE beats ImageNet transfer",
-        "worse here": "On this split, with this encoder, ImageNet transfer is better than the VAE",
+        "better here": f"On this split, with this encoder, the {method} beats ImageNet transfer",
+        "worse here": f"On this split, with this encoder, ImageNet transfer is better than the {method}",
     }[main.word]
-    text = f"{opening} on test macro AUROC (VAE minus ImageNet {main.difference.text()}{_because(main)})"
+    text = f"{opening} on test macro AUROC ({method} minus ImageNet {main.difference.text()}{_because(main)})"
     others = [f"{_listed(by_name, word)} {word}" for word in WORDS if _listed(by_name, word)]
-    return f"{text}; of the other measures the VAE's: {'; '.join(others)}."
+    return f"{text}; of the other measures the {method}'s: {'; '.join(others)}."
 
 
 def _because(call: Call) -> str:
@@ -119,14 +120,15 @@ def _listed(by_name: dict[str, Call], word: str) -> str:
 
 def _overfits(measures: Measures, found: list[Call], out: frozenset[str]) -> str:
     call = next(each for each in found if each.measure is GAP)
+    method = measures.comparison.vae_method
     places = _protocols(measures)
     gaps = {arm: read_gap(measures, arm, places[0]) for arm in ("vae", "imagenet")}
     opening = {
-        "better": "Yes, the VAE overfits less",
-        "worse": "No, the VAE overfits more",
+        "better": f"Yes, the {method} overfits less",
+        "worse": f"No, the {method} overfits more",
         "not shown": "No difference in overfitting is shown",
-        "better here": "On this split, with this encoder, the VAE overfits less",
-        "worse here": "On this split, with this encoder, the VAE overfits more",
+        "better here": f"On this split, with this encoder, the {method} overfits less",
+        "worse here": f"On this split, with this encoder, the {method} overfits more",
     }[call.word]
     text = f"{opening}: gap of the loss {gaps['vae'].gap.text()} against {gaps['imagenet'].gap.text()}, difference "
     text += f"{call.difference.text()}{f' ({call.why})' if call.why else ''}"
@@ -137,7 +139,7 @@ def _overfits(measures: Measures, found: list[Call], out: frozenset[str]) -> str
         text += f"; under {place.protocol}, {kept}: {other.difference.text()} (ImageNet's gap {theirs.mean:.3f})"
     margin = measures.comparison.gap_margin
     near = "is" if gaps["vae"].near_zero else "is not shown to be"
-    return f"{text}; the VAE's gap {near} near zero (within {margin:g} nats)."
+    return f"{text}; the {method}'s gap {near} near zero (within {margin:g} nats)."
 
 
 def _gaps(readings: tuple[GapReading, ...]) -> str:
@@ -155,7 +157,7 @@ def _worth(measures: Measures, place: Place, out: frozenset[str]) -> str:
         )
     by_name = {call.measure.name: call for call in calls(measures, arm, "pixels", place, out)}
     call, loss = by_name[AUROC.name], by_name[LOSS.name]
-    name = NAMES.get(arm, arm)
+    name = f"the {measures.comparison.vae_method}" if arm == "vae" else NAMES.get(arm, arm)
     word = call.word.removesuffix(HERE)
     if word == "better":
         return (

@@ -57,14 +57,12 @@ def test_another_architecture_is_said_first_and_its_own_untrained_network_is_the
     assert encoders.asked == [("", False)]
     assert (comparison.backbone, comparison.vae_backbone) == ("test_efficientnet", "derm_small")
     found = answer(Measures(comparison))
-    assert "The VAE's encoder is a derm_small, ImageNet's a test_efficientnet" in found.warnings[0]
-    assert (
-        "is not the paper's plain VAE (objective: vae gaussian kl beta=1 artefacts=0.2 crop=0.4 infonce=1)"
-        in found.warnings[1]
-    )
+    assert "The vae arm's encoder is a derm_small, ImageNet's a test_efficientnet" in found.warnings[0]
+    objective = "objective: vae gaussian kl beta=1 artefacts=0.2 crop=0.4 infonce=1)"
+    assert f"is not the paper's plain VAE but VAE + InfoNCE ({objective}" in found.warnings[1]
     said = methods(comparison)
     assert "the vae arm's architecture with random weights. The vae arm's architecture was derm_small." in said
-    assert "(objective: vae gaussian kl beta=1 artefacts=0.2 crop=0.4 infonce=1)" in said
+    assert f"(variational autoencoder + InfoNCE; {objective}" in said
     (random,) = comparison.of("random", ALL)
     alone = {**given, "arms": "random,pixels", "backbone": "derm_small"}
     (same,) = compare.run(CompareConfig(**alone), RecordingTracker(), encoders, tmp_path / "three").of("random", ALL)

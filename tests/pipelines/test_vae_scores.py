@@ -44,7 +44,11 @@ def scores():
 
 @pytest.fixture(scope="module")
 def vae():
-    return ConvVae(build_encoder("test_efficientnet", 32, 0), latents=6)
+    """Untrained, but for the posterior's means, which are spread as those of a trained one are."""
+    vae = ConvVae(build_encoder("test_efficientnet", 32, 0), latents=6)
+    with torch.no_grad():
+        vae.posterior.weight[:6].mul_(1500)
+    return vae
 
 
 def test_the_parts_sum_to_a_rate_and_the_factors_are_those_of_the_data(scores, vae):
@@ -83,3 +87,10 @@ def test_a_few_images_have_no_scores_that_need_more(scores, vae):
     assert set(few.of(vae, decodes=True)) == {
         "active", "rate", "mutual information", "total correlation", "dimension wise",
     }  # fmt: skip
+
+
+def test_a_collapsed_posterior_has_no_code_to_read(scores):
+    untrained = ConvVae(build_encoder("test_efficientnet", 32, 0), latents=6)  # its means are 0.001 apart
+    found = scores.of(untrained, decodes=True)
+    assert found["active"] == 0
+    assert not [name for name in found if name.startswith(("DCI", "strongest"))]

@@ -1,6 +1,7 @@
 """Better, worse or not shown: on comparisons whose truth is known."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,14 @@ def test_the_answer_says_what_tuning_leaves_of_the_gap():
     line = answer(Measures(merged)).lines[1]
     assert line.startswith("Yes, the VAE overfits less")
     assert "under tuned, it is not shown" in line
+
+
+@pytest.mark.parametrize(("vae", "imagenet"), [(GOOD, BAD), (BAD, GOOD), (GOOD, GOOD)])
+def test_an_encoder_of_another_method_is_not_called_the_vae(vae, imagenet):
+    comparison = simulate({"vae": vae, "imagenet": imagenet, "pixels": BAD}, splits=4)
+    found = answer(Measures(replace(comparison, vae_method="VAE + InfoNCE", vae_recipe="composed")))
+    assert all("VAE + InfoNCE" in line for line in found.lines)
+    assert not re.search("VAE(?! \\+ InfoNCE)", " ".join(found.lines))
 
 
 def test_one_split_speaks_of_itself_only():
