@@ -17,7 +17,7 @@ from derm_ml.config.heads import (
     FinetuneConfig,
     HeadConfig,
 )
-from derm_ml.config.pretraining import INVARIANCES, LIKELIHOODS, PENALTIES, PretrainConfig
+from derm_ml.config.pretraining import INVARIANCES, LIKELIHOODS, REGULARISERS, PretrainConfig
 
 __all__ = [
     "ARMS",
@@ -26,8 +26,8 @@ __all__ = [
     "INVARIANCES",
     "LIKELIHOODS",
     "MODES",
-    "PENALTIES",
     "PROTOCOLS",
+    "REGULARISERS",
     "AblateConfig",
     "CommonConfig",
     "CompareConfig",

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from derm_ml.config.common import SearchConfig, in_range, one_of, option
 from derm_ml.errors import UserError
 
-LIKELIHOODS = ("gaussian", "laplace", "logistic", "gradient")
-INVARIANCES = {"infonce": "InfoNCE", "vicreg": "VICReg", "barlow": "Barlow Twins"}
-PENALTIES = ("kl", "tc", "dip1", "dip2", "capacity")
+OBJECTIVES = Path(__file__).parents[1] / "objectives"
+SPELT = {"infonce": "InfoNCE", "vicreg": "VICReg", "barlow": "Barlow Twins"}
+
+
+def _files(kind: str) -> tuple[str, ...]:
+    """What can be chosen: the names of the files of a kind of objective, which this does not import."""
+    return tuple(sorted(path.stem for path in (OBJECTIVES / kind).glob("[!_]*.py")))
+
+
+LIKELIHOODS, INVARIANCES, REGULARISERS = _files("likelihoods"), _files("invariances"), _files("regularisers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +76,12 @@ class PretrainConfig(SearchConfig):
     @property
     def method(self) -> str:
         """What pretrains, in a word: VAE, VAE + InfoNCE, InfoNCE."""
-        views = [INVARIANCES[self.invariance]] if self.invariance != "none" else []
-        return " + ".join(["VAE"] * self.decodes + views)
+        return " + ".join([*(["VAE"] if self.decodes else []), *([self.views] if self.views else [])])
+
+    @property
+    def views(self) -> str:
+        """The invariance as its paper spells it; empty without one."""
+        return SPELT.get(self.invariance, self.invariance) if self.invariance != "none" else ""
 
     @property
     def decodes(self) -> bool:
@@ -86,7 +98,7 @@ class PretrainConfig(SearchConfig):
         in_range("decoder_width", self.decoder_width, 0.125, 8)
         one_of("latent", self.latent, ("vector", "map"))
         one_of("likelihood", self.likelihood, (*LIKELIHOODS, "none"))
-        one_of("regulariser", self.regulariser, PENALTIES)
+        one_of("regulariser", self.regulariser, REGULARISERS)
         in_range("beta", self.beta, 0, 1e6)
         in_range("free_bits", self.free_bits, 0, 100)
         in_range("capacity", self.capacity, 0, 1e6)

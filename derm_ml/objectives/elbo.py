@@ -17,7 +17,7 @@ from derm_ml.objectives.corruption import Corruption
 from derm_ml.objectives.likelihoods import Likelihood
 from derm_ml.objectives.likelihoods.gaussian import gaussian
 from derm_ml.objectives.regularisers import Regulariser
-from derm_ml.objectives.regularisers.beta import BetaKl
+from derm_ml.objectives.regularisers.kl import BetaKl
 
 RATE = BetaKl()
 FROM_THE_START = warmup(0)

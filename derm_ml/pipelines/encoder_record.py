@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from derm_ml import __version__
-from derm_ml.config import INVARIANCES, PretrainConfig, SearchConfig
+from derm_ml.config import PretrainConfig, SearchConfig
 from derm_ml.models.heads import FeatureExtractor
 from derm_ml.models.vae import ConvVae
 from derm_ml.pipelines.images import TrainingImages
@@ -93,10 +93,11 @@ def objective_text(config: PretrainConfig) -> str:
 
 
 def _manner(config: PretrainConfig) -> str:
-    views = f"{INVARIANCES[config.invariance]} between two views" if config.invariance != "none" else ""
     if not config.decodes:
-        return f"by {views}, without a decoder,"
-    return "as the encoder of a variational autoencoder" + f" beside {views}" * bool(views)
+        return f"by {config.views} between two views, without a decoder,"
+    return "as the encoder of a variational autoencoder" + f" beside {config.views} between two views" * bool(
+        config.views
+    )
 
 
 def _card(

@@ -16,12 +16,10 @@ from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder, choose_own_backbone
 from derm_ml.models.heads import FeatureExtractor
 from derm_ml.models.vae import ConvVae
+from derm_ml.objectives import load
 from derm_ml.objectives.annealing import cyclic, warmup
 from derm_ml.objectives.corruption import Corruption
 from derm_ml.objectives.elbo import ElboObjective
-from derm_ml.objectives.invariances import INVARIANCES
-from derm_ml.objectives.likelihoods import LIKELIHOODS
-from derm_ml.objectives.regularisers import REGULARISERS
 from derm_ml.objectives.views import TwoViewObjective
 from derm_ml.pipelines.artefact_probe import artefact_figures
 from derm_ml.pipelines.encoder_record import encoder_record
@@ -184,9 +182,9 @@ def objective_of(config: PretrainConfig, vae: ConvVae, images: int) -> ElboObjec
     """What is minimised, put together by name; `images` are those trained on."""
     elbo = ElboObjective(
         vae,
-        REGULARISERS[config.regulariser](config.beta, config.free_bits, config.capacity, images),
+        load("regularisers", config.regulariser)(**vars(config), images=images),
         cyclic(config.epochs, config.kl_cycles) if config.kl_cycles else warmup(config.kl_warmup),
-        LIKELIHOODS.get(config.likelihood),
+        load("likelihoods", config.likelihood) if config.decodes else None,
         Corruption(config.mask, config.noise),
     )
     if elbo.likelihood is None:
@@ -194,7 +192,7 @@ def objective_of(config: PretrainConfig, vae: ConvVae, images: int) -> ElboObjec
         vae.log_sigma.requires_grad_(False)
     if config.invariance == "none":
         return elbo
-    return TwoViewObjective(elbo, INVARIANCES[config.invariance], config.invariance_weight)
+    return TwoViewObjective(elbo, load("invariances", config.invariance), config.invariance_weight)
 
 
 def training_batches(config: PretrainConfig, setting: Setting, chosen: TrainingImages, epoch: int) -> ImageBatches:

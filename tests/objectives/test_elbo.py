@@ -8,7 +8,7 @@ from derm_ml.models.backbones import build_encoder
 from derm_ml.models.vae import ConvVae, Posterior, gaussian_kl
 from derm_ml.objectives.annealing import warmup
 from derm_ml.objectives.elbo import ElboObjective, active_units
-from derm_ml.objectives.regularisers.beta import BetaKl
+from derm_ml.objectives.regularisers.kl import BetaKl
 
 
 def test_kl_is_torchs():

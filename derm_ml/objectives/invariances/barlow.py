@@ -6,9 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def barlow_twins(
-    first: Float[Tensor, "b c"], second: Float[Tensor, "b c"], redundancy: float = 5e-3
-) -> Float[Tensor, ""]:
+def barlow(first: Float[Tensor, "b c"], second: Float[Tensor, "b c"], redundancy: float = 5e-3) -> Float[Tensor, ""]:
     """The squared distance of the views' cross-correlation matrix from the identity, divided by the dimensions.
 
     Args:

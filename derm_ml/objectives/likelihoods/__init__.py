@@ -1,4 +1,4 @@
-"""How a decoded image is held against the real one: one file each, chosen by name.
+"""How a decoded image is held against the real one: one file each, which defines a function of the file's name.
 
 Each gives -log p(x | z) of every image in nats, [b], summed over pixels and channels, and takes the images [b, 3, s, s]
 in [0, 1], the decoded ones, and the logarithm of one learnt scale. Distortions of two likelihoods cannot be compared:
@@ -11,15 +11,4 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from derm_ml.objectives.likelihoods.gaussian import gaussian
-from derm_ml.objectives.likelihoods.gradient import gradient
-from derm_ml.objectives.likelihoods.laplace import laplace
-from derm_ml.objectives.likelihoods.logistic import logistic
-
 Likelihood = Callable[[Tensor, Tensor, Tensor], Tensor]
-LIKELIHOODS: dict[str, Likelihood] = {
-    "gaussian": gaussian,
-    "laplace": laplace,
-    "logistic": logistic,
-    "gradient": gradient,
-}

@@ -20,3 +20,8 @@ class AnnealedCapacity:
     def __call__(self, posterior: Posterior, z: Float[Tensor, "b z"], share: float) -> Float[Tensor, " b"]:
         """Nats an image."""
         return self.gamma * (gaussian_kl(posterior).sum(dim=1) - share * self.capacity).abs()
+
+
+def capacity(*, beta: float, capacity: float, **others: object) -> AnnealedCapacity:
+    """The rate drawn to a capacity; beta is the paper's gamma."""
+    return AnnealedCapacity(beta, capacity)

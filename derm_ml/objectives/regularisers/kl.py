@@ -31,3 +31,8 @@ class BetaKl:
         if self.free_bits:
             rate = rate.mean(dim=0).clamp_min(self.free_bits).expand_as(rate)
         return share * self.beta * rate.sum(dim=1)
+
+
+def kl(*, beta: float, free_bits: float, **others: object) -> BetaKl:
+    """Of the posterior to the prior."""
+    return BetaKl(beta, free_bits)

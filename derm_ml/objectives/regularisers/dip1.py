@@ -1,4 +1,4 @@
-"""DIP-VAE: Kumar et al., Variational Inference of Disentangled Latent Concepts, arXiv 1711.00848, equations 6 and 7."""
+"""DIP-VAE-I: Kumar et al., Variational Inference of Disentangled Latent Concepts, arXiv 1711.00848, equation 6."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from torch import Tensor
 
 from derm_ml.models.vae import Posterior, gaussian_kl
 
-ON_DIAGONAL = (
-    10.0  # of DIP-VAE-I: its weight on the diagonal over that off it (the paper's); of DIP-VAE-II both are one
-)
+ON_DIAGONAL = 10.0  # of DIP-VAE-I: its weight on the diagonal over that off it (the paper's); of DIP-VAE-II one
 
 
 @dataclass(frozen=True)
@@ -20,8 +18,8 @@ class Dip:
     """KL + beta * squares of what the codes' covariance has off its diagonal and of how far its diagonal is from one.
 
     Attributes:
-        of_means: DIP-VAE-I, the covariance of the posterior means. Else DIP-VAE-II, of the codes: the mean of the
-            posteriors' variances is on its diagonal as well.
+        of_means: DIP-VAE-I, the covariance of the posterior means. Else DIP-VAE-II (equation 7), of the codes: the
+            mean of the posteriors' variances is on its diagonal as well.
     """
 
     beta: float
@@ -39,3 +37,8 @@ class Dip:
         off = covariance.square().sum() - diagonal.square().sum()
         penalty = self.beta * (off + (ON_DIAGONAL if self.of_means else 1.0) * on)
         return share * (gaussian_kl(posterior).sum(dim=1) + torch.as_tensor(penalty))
+
+
+def dip1(*, beta: float, **others: object) -> Dip:
+    """Of the posterior means."""
+    return Dip(beta, of_means=True)

@@ -36,3 +36,8 @@ class BetaTotalCorrelation:
         given = gaussian_log_density(z, mean, log_variance).sum(dim=1)
         prior = gaussian_log_density(z, z.new_zeros(()), z.new_zeros(())).sum(dim=1)
         return share * ((given - joint) + self.beta * (joint - product) + (product - prior))
+
+
+def tc(*, beta: float, images: int, **others: object) -> BetaTotalCorrelation:
+    """Total correlation."""
+    return BetaTotalCorrelation(beta, images)
