@@ -14,6 +14,13 @@ from derm_ml.errors import UserError
         (PretrainConfig, {"image_size": 48}, "divisible by 32"),
         (PretrainConfig, {"image_size": 288}, "32, 64, ... 256"),
         (PretrainConfig, {"epochs": 0}, "epochs=0"),
+        (PretrainConfig, {"free_bits": 0.1, "regulariser": "tc"}, "free_bits=0.1 is for regulariser=kl"),
+        (PretrainConfig, {"capacity": 9.0}, "capacity=9 is for regulariser=capacity"),
+        (PretrainConfig, {"kl_warmup": 3, "kl_cycles": 2}, "kl_warmup=3 is for kl_cycles=0"),
+        (PretrainConfig, {"invariance": "none", "invariance_weight": 2.0}, "invariance_weight=2 is for an invariance"),
+        (PretrainConfig, {"likelihood": "none", "decoder_width": 1.0}, "decoder_width=1 is for a likelihood"),
+        (PretrainConfig, {"likelihood": "none", "objective": "elbo"}, "objective=elbo needs a likelihood"),
+        (PretrainConfig, {"augment": 0.0, "crop": 1.0, "artefacts": 0.0}, "two views of an image are the same"),
         (FinetuneConfig, {"mode": "half"}, "frozen, full"),
         (FinetuneConfig, {"label_fraction": 0.0}, "above 0"),
         (CompareConfig, {"arms": "vae,resnet"}, "'resnet'"),
@@ -55,6 +62,10 @@ def test_the_papers_vae_is_four_parameters_away_and_no_other_counts_as_it():
     others = {"augment": 3.0, "crop": 0.4, "artefacts": 0.2, "invariance": "infonce", "likelihood": "laplace"}
     for name, value in (others | {"latent": "map", "regulariser": "tc", "mask": 0.5, "free_bits": 0.1}).items():
         assert not PretrainConfig(**{**PLAIN, name: value}).plain, name
+
+
+def test_hidden_squares_alone_make_two_views():
+    assert PretrainConfig(augment=0.0, crop=1.0, artefacts=0.0, mask=0.5).invariance == "infonce"
 
 
 def test_the_method_names_what_pretrains():

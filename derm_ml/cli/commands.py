@@ -65,7 +65,7 @@ def _resumable(run_id: str) -> Iterator[None]:
 
 
 def run_folder(run_id: str) -> Path:
-    """Where a run keeps its checkpoint: DERM_ML_RUNS, else runs/ beside the MLproject or in the current directory."""
+    """Where a run keeps its checkpoint: DERM_ML_RUNS, else checkpoints/ in the current directory."""
     return Path(os.environ.get("DERM_ML_RUNS", "checkpoints")) / run_id
 
 

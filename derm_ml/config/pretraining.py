@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from derm_ml.config.common import SearchConfig, in_range, one_of, option
@@ -37,7 +37,7 @@ class PretrainConfig(SearchConfig):
     decoder_width: float = option(0.5, "factor on the decoder's channels: 1 takes three times as long")
     likelihood: str = option(
         "gaussian",
-        "of an image, one learnt scale: gaussian, laplace (L1), logistic (discretised), gradient (edges), none",
+        "of an image, one learnt scale: gaussian, laplace (L1), logistic (discretised), gradient (edges); none: no VAE",
     )
     regulariser: str = option(
         "kl", "what beta weighs: kl (beta-VAE), tc (beta-TCVAE), dip1, dip2 (DIP-VAE-I, -II), capacity (annealed)"
@@ -103,8 +103,7 @@ class PretrainConfig(SearchConfig):
         in_range("free_bits", self.free_bits, 0, 100)
         in_range("capacity", self.capacity, 0, 1e6)
         in_range("kl_cycles", self.kl_cycles, 0, self.epochs)
-        if self.free_bits and self.regulariser != "kl":
-            raise UserError(f"free_bits={self.free_bits:g} is for regulariser=kl, not {self.regulariser}: leave it out")
+        self._refuse_idle()
         in_range("kl_warmup", self.kl_warmup, 0, 100_000)
         in_range("augment", self.augment, 0, 5)
         in_range("crop", self.crop, 0.05, 1)
@@ -113,14 +112,32 @@ class PretrainConfig(SearchConfig):
         in_range("noise", self.noise, 0, 1)
         one_of("invariance", self.invariance, ("none", *INVARIANCES))
         in_range("invariance_weight", self.invariance_weight, 0, 1e6, open_low=True)
-        if self.invariance != "none" and not (self.augment or self.artefacts) and self.crop == 1:
+        changes = (self.augment, self.artefacts, self.mask, self.noise, 1 - self.crop)
+        if self.invariance != "none" and not any(changes):
             raise UserError(
                 "two views of an image are the same with augment=0, artefacts=0 and crop=1: give one of them"
             )
         if self.invariance == "none" and self.likelihood == "none":
             raise UserError("likelihood=none leaves nothing to learn from: give an invariance, infonce say")
+        if not self.decodes and self.objective == "elbo":
+            raise UserError("objective=elbo needs a likelihood, and likelihood=none has none: give auroc")
         in_range("figures_every", self.figures_every, 1, 100_000)
         one_of("keep", self.keep, ("last", "best"))
         in_range("patience", self.patience, 0, 100_000)
         if self.patience and self.keep != "best":
             raise UserError("patience stops after the best encoder, so it needs keep=best")
+
+    def _refuse_idle(self) -> None:
+        """What would change nothing was meant to change something."""
+        needed = {
+            "free_bits": (self.regulariser == "kl", "regulariser=kl"),
+            "capacity": (self.regulariser == "capacity", "regulariser=capacity"),
+            "kl_warmup": (self.kl_cycles == 0, "kl_cycles=0"),
+            "invariance_weight": (self.invariance != "none", "an invariance"),
+            "decoder_width": (self.decodes, "a likelihood"),
+        }
+        defaults = {item.name: item.default for item in fields(self)}
+        for name, (met, need) in needed.items():
+            value = getattr(self, name)
+            if value != defaults[name] and not met:
+                raise UserError(f"{name}={value:g} is for {need}, and changes nothing here: leave it out")

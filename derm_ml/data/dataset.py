@@ -43,6 +43,11 @@ class ImageDataset:
         chosen = self.table["split"] == split
         return np.flatnonzero(chosen & (self.table["code"] >= 0) if labelled else chosen)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether a probe can be trained and judged: two classes at least, and labels in training and in validation."""
+        return len(self.classes) > 1 and all(len(self.rows(split, labelled=True)) for split in ("train", "val"))
+
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Class codes of rows, int64."""
         return np.asarray(self.table["code"].to_numpy()[rows])

@@ -32,7 +32,8 @@ class ElboObjective:
     Args:
         regulariser: by default the rate, which makes it the ELBO.
         annealing: how the regulariser comes in.
-        likelihood: of an image given what was decoded; None: nothing is decoded, and the distortion is zero.
+        likelihood: of an image given what was decoded; None: nothing is decoded, the distortion is zero, and no code
+            is paid for.
         corruption: of what is encoded while training; what is decoded is held against the whole image.
     """
 
@@ -72,11 +73,11 @@ class ElboObjective:
         """The same, of images that are encoded already."""
         z = posterior.mean if generator is None else posterior.sample(generator)
         rate = gaussian_kl(posterior).sum(dim=1)
-        if self.likelihood is None:
-            distortion = torch.zeros_like(rate)
-        else:
+        distortion = nats = torch.zeros_like(rate)
+        if self.likelihood is not None:
             distortion = self.likelihood(inputs, self.model.decode(z), self.model.log_sigma)
-        nats = distortion + self.regulariser(posterior, z, self.annealing(epoch))
+            with torch.autocast(inputs.device.type, enabled=False):
+                nats = distortion + self.regulariser(posterior, z, self.annealing(epoch))
         parts = {"distortion": distortion, "rate": rate, "elbo": -(distortion + rate), "loss": nats}
         return Losses(nats.mean() / inputs[0].numel(), {key: value.detach().sum() for key, value in parts.items()})
 

@@ -40,6 +40,7 @@ class TwoViewObjective:
         count = len(rows)
         mean, log_variance = self.elbo.encode(inputs, generator)
         own = self.elbo.of_posterior(inputs[:count], Posterior(mean[:count], log_variance[:count]), epoch, generator)
-        means = self.model.summary(mean)
-        term = self.invariance(means[:count], means[count:])
+        means = self.model.summary(mean).float()
+        with torch.autocast(inputs.device.type, enabled=False):  # products of a batch in bf16 would be coarse
+            term = self.invariance(means[:count], means[count:])
         return Losses(own.loss + self.weight * term, {**own.sums, "invariance": count * term.detach()})

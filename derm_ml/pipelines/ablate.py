@@ -9,7 +9,10 @@ from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from derm_ml.config import FLOORS, AblateConfig, PretrainConfig, resolved
+from derm_ml.models.backbones import choose_own_backbone
 from derm_ml.pipelines.arm_run import facts_of
 from derm_ml.pipelines.cells import Cells
 from derm_ml.pipelines.claims import Claims
@@ -20,6 +23,7 @@ from derm_ml.pipelines.vae_scores import VaeScores
 from derm_ml.progress import Progress, note_line, progress
 from derm_ml.results import Ablation, ArmRun, Comparison, Place
 from derm_ml.tracking.base import NullTracker, Tracker
+from derm_ml.training.trainer import choose_precision
 from derm_ml.workers import parent_watch, run_workers
 
 # Not part of what it is. `images`: chosen on validation, the same heads are then told on the test images.
@@ -43,6 +47,8 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
     tracker.log_params(params)
     tracker.log_file(Path(config.plan), "plan")
     arms = _arms(config, planned, settings, folder)
+    for arm in arms[: len(planned)]:  # of the first split
+        arm.check()
     pretrained = len({arm.unit for arm in arms if arm.planned.kind == "vae"})
     heads = sum(len(arm.places) for arm in arms) * config.seeds
     note_line(f"{pretrained} pretrainings, then {heads} heads")
@@ -146,7 +152,9 @@ def _arms(
     own = [item.name for item in fields(config) if item.name not in ELSEWHERE]
     identity = {item: getattr(config, item) for item in own}
     identity |= {"data": next(iter(settings.values())).dataset.fingerprint}
-    recipes = [_recipe(arm.pretraining(config, config.split_seed)) for arm in planned if arm.kind == "vae"]
+    device = next(iter(settings.values())).device
+    recipes = [_recipe(arm.pretraining(config, config.split_seed), device) for arm in planned if arm.kind == "vae"]
+    recipes += [{"backbone": arm.network(device)} for arm in planned if arm.kind != "vae"]
     identity |= {"plan": hashlib.sha256(repr((planned, recipes)).encode()).hexdigest()}
     cells = Cells(folder / "cells", identity, resume=bool(config.resume))
     places = tuple(
@@ -163,9 +171,11 @@ def _arms(
     return arms
 
 
-def _recipe(config: PretrainConfig) -> dict[str, object]:
-    """What a plan leaves out as well: a default that has changed since makes another ablation."""
-    return {item.name: getattr(config, item.name) for item in fields(config) if item.name not in ELSEWHERE}
+def _recipe(config: PretrainConfig, device: torch.device) -> dict[str, object]:
+    """What a plan leaves out as well: a default that has changed since, or is another here, makes another ablation."""
+    given = {item.name: getattr(config, item.name) for item in fields(config) if item.name not in ELSEWHERE}
+    precision = choose_precision(config.precision, device)
+    return given | {"backbone": choose_own_backbone(config.backbone, device), "precision": str(precision)}
 
 
 def _look(arms: list[PlannedArm], bar: Progress) -> Callable[[], None]:

@@ -72,11 +72,16 @@ def _kind(config: HeadConfig) -> FeatureKind:
 
 
 def check_unseen(files: EncoderFiles, setting: Setting) -> None:
-    """Refuse an encoder that was pretrained on another split of this very data: it saw test images.
+    """Refuse an encoder that was pretrained on another split of this very data, or with all of it: it saw test images.
 
     An encoder of other data may be used (transfer); a file without facts is taken at the user's word.
     """
     facts, dataset = files.facts, setting.dataset
+    if facts.get("data.extra") == dataset.fingerprint:
+        raise UserError(
+            f"encoder {files.uri} was pretrained with all images of this data beside its own (extra), test images "
+            "among them: give an encoder that was pretrained without, or on a split of this data"
+        )
     same_data = facts.get("data.fingerprint") == dataset.fingerprint
     if same_data and facts.get("data.split") != dataset.split_id:
         raise UserError(

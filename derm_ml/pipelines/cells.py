@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -38,7 +39,7 @@ class Cells:
                 raise UserError(f"resume: the comparison was started with another {other[0]}: give the same")
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            facts.write_text(text)
+            write_whole(facts, text.encode())
 
     def has(self, name: str) -> bool:
         """Whether there is a finished run's file."""
@@ -69,12 +70,19 @@ class Cells:
         arrays |= {"val_probabilities": run.val_probabilities, "test_probabilities": run.test_probabilities}
         if run.external_probabilities is not None:
             arrays["external_probabilities"] = run.external_probabilities
-        partial = self.folder / f"{name}.{os.getpid()}.partial"
-        with partial.open("wb") as file:
-            np.savez(file, facts=np.array(json.dumps(facts | {"place": run.place._asdict()})), **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path(name))
+        packed = BytesIO()
+        np.savez(packed, facts=np.array(json.dumps(facts | {"place": run.place._asdict()})), **arrays)  # type: ignore[arg-type]
+        write_whole(self._path(name), packed.getvalue())
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Whole or not at all, also when the machine stops: by a file beside it that takes its name once it is on disk."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

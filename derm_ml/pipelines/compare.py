@@ -87,9 +87,11 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         fingerprint=first.fingerprint,
         backbone=backbone,
         vae_backbone=_fact(splits[0], "backbone"),
-        vae_method=_fact(splits[0], "method") or "VAE",
-        vae_objective=_fact(splits[0], "objective"),
-        vae_recipe=_fact(splits[0], "recipe"),
+        vae_method=_fact(splits[0], "method") or "pretrained encoder",
+        vae_objective="; ".join(dict.fromkeys(_fact(each, "objective") for each in splits)),
+        vae_recipe="composed"
+        if "composed" in {_fact(each, "recipe") for each in splits}
+        else _fact(splits[0], "recipe"),
         image_size=config.image_size,
         features=config.features,
         epochs=config.epochs,
@@ -148,7 +150,7 @@ def _uri(split: Split, arm: str) -> str:
 
 def _latents(split: Split) -> LatentStudy | None:
     files = split.encoders.get("vae")
-    if files is None or files.vae is None or "VAE" not in files.facts.get("method", "VAE"):
+    if files is None or files.vae is None or "vae none" in files.facts.get("objective", ""):
         return None  # no VAE, or one whose decoder was not trained
     setting = split.setting
     name = files.facts.get("backbone", "")

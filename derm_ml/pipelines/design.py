@@ -20,12 +20,15 @@ from derm_ml.tracking.base import NullTracker, Tracker
 class Encoders(Protocol):
     """Where pretrained encoders are found."""
 
-    def find(self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool) -> str:
+    def find(
+        self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool = False, method: str = ""
+    ) -> str:
         """The reference of the best one pretrained on exactly this data and split.
 
         Args:
             backbone: its architecture; empty: any.
             plain: of plain VAEs only.
+            method: what pretrained it (VAE, VAE + InfoNCE, ...); empty: any.
 
         Raises:
             NoEncoder: there is none.
@@ -66,6 +69,7 @@ class Cell(NamedTuple):
 def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) -> tuple[str, list[Split]]:
     """Every split with its encoders; what is missing is said before anything is trained."""
     splits, missing, backbone, wanted = [], [], "", ""
+    methods: dict[str, str] = {}
     for number, seed in enumerate(config.split_seeds):
         setting = prepare_setting(replace(config, split_seed=seed), NullTracker() if number else tracker)
         backbone = choose_backbone(config.backbone, setting.device)
@@ -76,10 +80,13 @@ def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) 
         try:
             for arm in (each for each in config.arm_names if each in PRETRAINED):
                 given = config.encoder if arm == "vae" else "auto"
-                reference = encoders.find(wanted, *place, plain=arm == "plain") if given == "auto" else given
+                reference = given
+                if given == "auto":
+                    reference = encoders.find(wanted, *place, plain=arm == "plain", method=methods.get(arm, ""))
                 found[arm] = encoders.resolve(reference)
                 _check_architecture(found[arm], wanted, backbone)
                 wanted = wanted or found[arm].facts.get("backbone", "")  # the same for every arm and split
+                methods.setdefault(arm, found[arm].facts.get("method", ""))  # an arm has one, whatever the split
         except NoEncoder as error:
             missing.append((seed, error))
             continue
@@ -96,11 +103,9 @@ def prepare_splits(config: CompareConfig, tracker: Tracker, encoders: Encoders) 
         raise missing[0][1]
     if missing:
         seeds = ", ".join(str(seed) for seed, _ in missing)
-        given = f" -P backbone={wanted}" * bool(wanted)
         raise UserError(
-            f"no {wanted or 'pretrained'} encoder at {config.image_size} px is registered for the splits of split_seed "
-            f"{seeds}: an encoder must not have seen the split's test images, so each needs its own: run "
-            f"`mlflow run . -e pretrain{given}` with the same data and -P split_seed={missing[0][0]} (and so on)"
+            f"for the splits of split_seed {seeds} an encoder is missing: it must not have seen the split's test "
+            f"images, so each needs its own, with -P split_seed={missing[0][0]} (and so on): {missing[0][1]}"
         )
     return backbone, splits
 

@@ -19,7 +19,7 @@ from derm_ml.pipelines.setup import Setting
 from derm_ml.tracking.base import EncoderRecord
 
 # the configuration that the weights do not follow from
-_ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "seed"}
+_ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "seed", "precision"}
 _ELSEWHERE |= {"figures_every", "space", "objective", "resume", "extra"}
 
 
@@ -81,12 +81,15 @@ def encoder_record(
 
 def objective_text(config: PretrainConfig) -> str:
     """What was minimised on what views, in a line: the ELBO's parts, then what `PretrainConfig.plain` leaves out."""
-    text = f"vae {config.likelihood} {config.regulariser} beta={config.beta:g}"
-    if config.latent == "map":
-        text += " latent=map"
+    text = f"vae {config.likelihood}"
+    if config.decodes:
+        text += f" {config.regulariser} beta={config.beta:g}"
+        text += f" capacity={config.capacity:g}" * (config.regulariser == "capacity")
+    text += " latent=map" * (config.latent == "map")
     beside = ("free_bits", "mask", "noise", "artefacts")
     text += "".join(f" {name}={getattr(config, name):g}" for name in beside if getattr(config, name))
-    text += f" crop={config.crop:g}" * (config.crop < 1)
+    text += f" augment={config.augment:g}" * (config.augment > 1) + f" crop={config.crop:g}" * (config.crop < 1)
+    text += " extra images" * bool(config.extra)
     if config.invariance != "none":
         text += f" {config.invariance}={config.invariance_weight:g}"
     return text

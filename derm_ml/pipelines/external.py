@@ -43,16 +43,16 @@ def open_external(config: CompareConfig, own: Setting) -> tuple[Setting, dict[st
 
 
 def check_external(fingerprint: str, encoders: Sequence[EncoderFiles]) -> None:
-    """Refuse to score on a collection that an encoder was pretrained on beside the data.
+    """Refuse to score on a collection that an encoder was pretrained on, as its own data or beside it.
 
     Raises:
         UserError: naming the encoder.
     """
     for files in encoders:
-        if files.facts.get("data.extra") == fingerprint:
+        if fingerprint in (files.facts.get("data.extra"), files.facts.get("data.fingerprint")):
             raise UserError(
-                f"external: {files.uri} was pretrained with the images of this collection (extra): it is not external "
-                "to it; compare an encoder that was pretrained without"
+                f"external: {files.uri} was pretrained with images of this collection: it is not external to it; "
+                "compare an encoder that was pretrained without"
             )
 
 

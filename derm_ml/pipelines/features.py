@@ -187,9 +187,9 @@ def probe(encoder: Encoder, setting: Setting, batch_size: int, seed: int, epochs
     `probe/gap` is its overfitting gap, val_loss - train_loss: unlike the ELBO's it can be compared between betas.
     """
     dataset = setting.dataset
-    labelled = {split: dataset.rows(split, labelled=True) for split in ("train", "val")}
-    if len(dataset.classes) < 2 or not all(map(len, labelled.values())):
+    if not dataset.labelled:
         return {}
+    labelled = {split: dataset.rows(split, labelled=True) for split in ("train", "val")}
     train, val = (
         extract(FeatureExtractor(encoder), setting, rows, f"Features of {split}") for split, rows in labelled.items()
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,11 +14,11 @@ from derm_ml.config import FLOORS, AblateConfig, HeadConfig
 from derm_ml.pipelines.arm_run import train_arm
 from derm_ml.pipelines.arms import EncoderFiles, build_arm
 from derm_ml.pipelines.artefact_probe import artefact_figures
-from derm_ml.pipelines.cells import Cells
+from derm_ml.pipelines.cells import Cells, write_whole
 from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.finetune import ArmFactory
 from derm_ml.pipelines.plan import Planned
-from derm_ml.pipelines.pretrain import train
+from derm_ml.pipelines.pretrain import build, train
 from derm_ml.pipelines.protocols import recipe_of
 from derm_ml.pipelines.setup import Setting
 from derm_ml.pipelines.vae_scores import VaeScores
@@ -72,6 +71,17 @@ class PlannedArm:
     def finished(self) -> bool:
         """Everything is kept, and its nested run has ended."""
         return self._whole and not self._open.exists()
+
+    def check(self) -> None:
+        """Build its network, so that what does not fit is said before anything is trained.
+
+        Raises:
+            UserError: no such network, no weights for it, or parameters that do not fit it.
+        """
+        if self.planned.kind == "vae":
+            build(self.planned.pretraining(self.config, self.split), self.setting, images=1)
+        elif self.planned.kind not in FLOORS:
+            build_arm(self.planned.kind, self._head, self.setting, self.config.seed, None)
 
     def kept(self) -> list[ArmRun]:
         """Its heads; none where it is not finished, or the file of one is damaged."""
@@ -141,14 +151,14 @@ class PlannedArm:
                 parts = (self.planned.name, place.protocol, place.mode, f"{100 * place.fraction:g}pc")
                 yield Head("-".join([*parts, f"split{self.split}", f"seed{seed}"]), place, seed)
 
+    @property
+    def _head(self) -> HeadConfig:
+        given = {item.name: getattr(self.config, item.name) for item in fields(HeadConfig)}
+        given |= {"split_seed": self.split, "features": self.planned.features}
+        return HeadConfig(**{**given, "backbone": self.planned.network(self.setting.device)})
+
     def _train(self, missing: Sequence[Head], run: Tracker) -> None:
-        head = HeadConfig(**{item.name: getattr(self.config, item.name) for item in fields(HeadConfig)})
-        head = replace(
-            head,
-            split_seed=self.split,
-            backbone=self.planned.network(self.setting.device),
-            features=self.planned.features,
-        )
+        head = self._head
         rows = np.flatnonzero(self.setting.dataset.table["code"] >= 0)
         encoders = {"vae": self._encoder(run)} if self.planned.kind == "vae" else {}
         factory = ArmFactory(head, self.setting, encoders, rows)
@@ -207,6 +217,4 @@ class PlannedArm:
 def _write(path: Path, value: Any) -> None:
     """As JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(value))
-    partial.replace(path)
+    write_whole(path, json.dumps(value).encode())

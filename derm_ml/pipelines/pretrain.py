@@ -105,14 +105,18 @@ def train(
     dataset = setting.dataset
     if not len(dataset.rows("val")):
         raise UserError(f"data={config.data}: no validation images: mark some with split=val")
-    if config.likelihood == "none" and not dataset.classes:
-        raise UserError(f"data={config.data} has no labels, so likelihood=none leaves nothing to judge the encoder by")
+    if not config.decodes and not dataset.labelled:
+        raise UserError(
+            f"data={config.data} has no labels in training and validation, so likelihood=none leaves nothing to judge "
+            "the encoder by"
+        )
     chosen = training_images(config, setting, tracker)
     count = len(chosen.rows)
     vae, trainer = build(config, setting, count)
     tracker.log_params(resolved(config, "pretrain") | {"pretrain.backbone": vae.encoder.name})
     checkpoint = folder / "last.safetensors"
     identity = {"split": dataset.split_id, "seed": config.seed, "epochs": config.epochs, "images": count}
+    identity |= {"extra": chosen.extra} if chosen.extra else {}
     best = Best(folder / "best.safetensors", config.keep, config.patience)
     cpu = 0.0
     if resume:

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from derm_ml.report.artefacts import artefact_parts, draw_costs, has_costs
+from derm_ml.report.artefacts import artefact_parts, draw_costs, has_costs, in_all
 from derm_ml.report.figures import plain
 from derm_ml.report.html import save_figures
 from derm_ml.report.markdown import markdown
 from derm_ml.results import Ablation, Place
 from derm_ml.statistics.decisions import holm
 from derm_ml.statistics.estimates import Estimate
-from derm_ml.verdict.measures import ACCURACY, AUROC, ECE, GAP, LOSS, Measure, Measures, on
+from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, Measure, Measures, on
 
-SHOWN = (AUROC, GAP, LOSS, ACCURACY, ECE)
+SHOWN = (AUROC, GAP, LOSS, ACCURACY, BALANCED, ECE)
 
 
 def write_ablation(ablation: Ablation, folder: Path) -> str:
@@ -39,6 +39,11 @@ def write_ablation(ablation: Ablation, folder: Path) -> str:
     if len(latents := latents_table(ablation, measures)):
         latents.to_csv(folder / "latents.csv", index=False)
         parts.append(f"**Latents and samples**, on validation images:\n\n{markdown(latents)}")
+        minus = next(iter(ablation.latents))
+        if len(ablation.latents) > 1:
+            differences = latents_table(ablation, measures, minus)
+            differences.to_csv(folder / "latent_differences.csv", index=False)
+            parts.append(f"minus {minus}:\n\n{markdown(differences)}")
     text = "\n\n".join(parts) + "\n"
     (folder / "ablation.md").write_text(text, encoding="utf-8")
     drawn = {
@@ -84,12 +89,22 @@ def differences_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def latents_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
-    """A figure of `VaeScores.of` a row, a pretrained arm a column: over splits; - where an arm has no such figure."""
+def latents_table(ablation: Ablation, measures: Measures, minus: str = "") -> pd.DataFrame:
+    """A figure of `VaeScores.of` a row, a pretrained arm a column: over splits; - where an arm has no such figure.
+
+    With `minus`, paired differences to that arm: single intervals, not corrected over arms and figures.
+    """
     columns = {}
     for arm, splits in ablation.latents.items():
-        names = [name for name in splits[0] if all(name in each for each in splits)]
-        columns[arm] = {name: measures.over([each[name] for each in splits], "val").text(3) for name in names}
+        if arm == minus:
+            continue
+        others = ablation.latents[minus or arm]
+        columns[arm] = {
+            name: measures.over(
+                [own[name] - bool(minus) * other[name] for own, other in zip(splits, others, strict=True)], "val"
+            ).text(3)
+            for name in in_all((*splits, *others))
+        }
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     return pd.DataFrame(
         [{"figure": name} | {arm: own.get(name, "-") for arm, own in columns.items()} for name in names]

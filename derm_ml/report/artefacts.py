@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from derm_ml.report.figures import plain
 from derm_ml.report.markdown import markdown
 from derm_ml.results import COST, TOLD, Ablation
+from derm_ml.statistics.decisions import holm
 from derm_ml.statistics.estimates import Estimate
 from derm_ml.verdict.measures import Measures
 
@@ -29,13 +32,16 @@ def artefact_parts(ablation: Ablation, measures: Measures, folder: Path) -> list
         )
         title = "Macro AUROC that a diagnosis, learnt without, loses by an artefact on half of the validation images"
         parts.append(f"**{title}**\n\n{markdown(cost)}")
-        parts += [f"minus {minus}:\n\n{markdown(table)}" for minus, table in tables.items()]
+        parts += [
+            f"minus {minus} (p after Holm over arms and artefacts):\n\n{markdown(table)}"
+            for minus, table in tables.items()
+        ]
     return parts
 
 
 def has_costs(ablation: Ablation) -> bool:
     """Whether there is anything for `draw_costs`."""
-    return any(name.startswith(COST) for splits in ablation.artefacts.values() for name in splits[0])
+    return any(name.startswith(COST) for splits in ablation.artefacts.values() for name in in_all(splits))
 
 
 def draw_costs(ablation: Ablation, measures: Measures) -> Any:
@@ -63,15 +69,22 @@ def draw_costs(ablation: Ablation, measures: Measures) -> Any:
 
 
 def artefact_table(ablation: Ablation, measures: Measures, prefix: str, minus: str = "") -> pd.DataFrame:
-    """An arm a row, an artefact a column: its figures with this prefix over splits, or paired differences."""
-    rows = []
-    for arm in ablation.artefacts:
-        if arm == minus:
-            continue
-        found = _estimates(ablation, measures, prefix, arm, minus)
-        bounds = (0.0, 1.0) if prefix == TOLD and not minus else (-1.0, 1.0)
-        rows += [{"arm": arm} | {name: each.text(3, bounds) for name, each in found.items()}] if found else []
-    return pd.DataFrame(rows)
+    """An arm a row, an artefact a column: its figures with this prefix over splits, - where a split has none.
+
+    With `minus`, paired differences to that arm and p after Holm over arms and artefacts.
+    """
+    found = {arm: _estimates(ablation, measures, prefix, arm, minus) for arm in ablation.artefacts if arm != minus}
+    bounds = (0.0, 1.0) if prefix == TOLD and not minus else (-1.0, 1.0)
+    cells = {(arm, name): each for arm, own in found.items() for name, each in own.items()}
+    texts = {cell: each.text(3, bounds) for cell, each in cells.items()}
+    if minus:
+        adjusted = holm([each.p for each in cells.values()])
+        told = zip(texts.items(), adjusted, strict=True)
+        texts = {cell: text + ("" if np.isnan(p) else f" p {p:.3f}") for (cell, text), p in told}
+    names = list(dict.fromkeys(name for _, name in cells))
+    return pd.DataFrame(
+        [{"arm": arm} | {name: texts.get((arm, name), "-") for name in names} for arm, own in found.items() if own]
+    )
 
 
 def _estimates(ablation: Ablation, measures: Measures, prefix: str, arm: str, minus: str = "") -> dict[str, Estimate]:
@@ -81,9 +94,14 @@ def _estimates(ablation: Ablation, measures: Measures, prefix: str, arm: str, mi
         name.removeprefix(prefix): measures.over(
             [own[name] - bool(minus) * other[name] for own, other in zip(splits, others, strict=True)], "val"
         )
-        for name in splits[0]
+        for name in in_all((*splits, *others))
         if name.startswith(prefix)
     }
+
+
+def in_all(splits: Sequence[Mapping[str, float]]) -> list[str]:
+    """The figures that every split has: one with few images has fewer of them."""
+    return [name for name in splits[0] if all(name in each for each in splits)]
 
 
 def _compared(ablation: Ablation) -> list[str]:

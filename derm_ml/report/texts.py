@@ -32,10 +32,11 @@ def methods(comparison: Comparison) -> str:
     arms = arms.replace("METHOD", comparison.vae_method.replace("VAE", "variational autoencoder") + objective)
     architecture = f"The architecture was {comparison.backbone}."
     if not comparison.one_architecture:
+        own = "vae" if "vae" in comparison.arms else "plain"
         imagenet, random = ARMS["imagenet"], ARMS["random"]
         arms = arms.replace(imagenet, imagenet.replace("the same architecture", f"a {comparison.backbone}"))
-        arms = arms.replace(random, random.replace("the same architecture", "the vae arm's architecture"))
-        architecture = f"The vae arm's architecture was {comparison.vae_backbone}."
+        arms = arms.replace(random, random.replace("the same architecture", f"the {own} arm's architecture"))
+        architecture = f"The {own} arm's architecture was {comparison.vae_backbone}."
     how = {
         "frozen": "features of the frozen encoder "
         f"({'spatial means of every stage' if comparison.features == 'stages' else comparison.features}, standardised "

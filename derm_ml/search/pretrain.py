@@ -83,8 +83,7 @@ def chosen_goal(config: PretrainConfig, setting: Setting) -> str:
     Raises:
         UserError: auroc was asked for and there are no labels.
     """
-    dataset = setting.dataset
-    labelled = len(dataset.classes) > 1 and all(len(dataset.rows(split, labelled=True)) for split in ("train", "val"))
+    labelled = setting.dataset.labelled
     if config.objective == "auto":
         return "auroc" if labelled else "elbo"
     if "auroc" in config.objective and not labelled:

@@ -21,13 +21,15 @@ class RegisteredEncoders:
     def __init__(self, client: MlflowClient, folder: Path) -> None:
         self.client, self.folder = client, folder
 
-    def find(self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool = False) -> str:
+    def find(
+        self, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool = False, method: str = ""
+    ) -> str:
         """The best one pretrained on exactly this data and split; see `find_encoder`.
 
         Raises:
             NoEncoder: there is none.
         """
-        return find_encoder(self.client, backbone, size, fingerprint, split_id, plain=plain)
+        return find_encoder(self.client, backbone, size, fingerprint, split_id, plain=plain, method=method)
 
     def champion(self, size: int, fingerprint: str, split_id: str) -> str:
         """The champion where it was pretrained on this data and split at this size, else empty."""

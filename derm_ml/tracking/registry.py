@@ -92,13 +92,21 @@ def _sha256(path: Path) -> str:
 
 
 def find_encoder(
-    client: MlflowClient, backbone: str, size: int, fingerprint: str, split_id: str, *, plain: bool = False
+    client: MlflowClient,
+    backbone: str,
+    size: int,
+    fingerprint: str,
+    split_id: str,
+    *,
+    plain: bool = False,
+    method: str = "",
 ) -> str:
     """The best-scoring version pretrained on exactly this data and split.
 
     Args:
         backbone: its architecture; empty: any.
         plain: plain VAEs only; versions of before there was anything else have no tag that says so.
+        method: what pretrained it; empty: any.
 
     Raises:
         NoEncoder: the message has the command that makes one.
@@ -111,9 +119,10 @@ def find_encoder(
         and backbone in ("", version.tags.get("backbone"))
         and version.tags.get("image_size") == str(size)
         and (not plain or version.tags.get("recipe", "plain") == "plain")
+        and method in ("", version.tags.get("method"))
     ]
     if not found:
-        kind = " ".join(filter(None, ["plain" * plain, backbone, "encoder"]))
+        kind = " ".join(filter(None, ["plain" * plain, method, backbone, "encoder"]))
         given = (
             f" -P backbone={backbone}" * bool(backbone)
             + " -P invariance=none -P crop=1 -P augment=1 -P artefacts=0" * plain

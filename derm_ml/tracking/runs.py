@@ -43,8 +43,8 @@ def known_run(client: MlflowClient, run_id: str) -> Run:
         return client.get_run(run_id)
     except MlflowException as error:
         raise UserError(
-            f"the study's run {run_id} is not on this tracking server: set MLFLOW_TRACKING_URI to the one it was "
-            "started on, or give another name with study="
+            f"run {run_id} is not on this tracking server: set MLFLOW_TRACKING_URI to the one it was started on (or "
+            "give a search another name with study=)"
         ) from error
 
 

@@ -72,11 +72,10 @@ def _warnings(measures: Measures, audits: list[Audit]) -> tuple[str, ...]:
         )
     if comparison.one_architecture:
         return failed
-    control = (
-        "the arm random is the vae arm's network, untrained" if _has(measures, "random") else "run the arm random too"
-    )
+    own = "vae" if _has(measures, "vae") else "plain"
+    control = f"the arm random is the {own} arm's network, untrained" if _has(measures, "random") else "run random too"
     return (
-        f"The vae arm's encoder is a {comparison.vae_backbone}, ImageNet's a {comparison.backbone}: a difference "
+        f"The {own} arm's encoder is a {comparison.vae_backbone}, ImageNet's a {comparison.backbone}: a difference "
         f"between them may be the architecture's as well as the pretraining's ({control}).",
         *failed,
     )

@@ -14,7 +14,15 @@ from derm_ml.objectives.elbo import ElboObjective
 
 @pytest.mark.parametrize(
     "name",
-    ["tf_efficientnet_lite0", "resnet10t", "mobilenetv3_small_050", "test_convnext", "derm_small", "derm_medium"],
+    [
+        "tf_efficientnet_lite0",
+        "resnet10t",
+        "mobilenetv3_small_050",
+        "test_convnext",
+        "test_vit",
+        "derm_small",
+        "derm_medium",
+    ],
 )
 def test_every_trained_parameter_has_a_gradient(name):
     vae = ConvVae(build_encoder(name, 32, 0), 8)
@@ -26,7 +34,7 @@ def test_every_trained_parameter_has_a_gradient(name):
 
 
 @pytest.mark.parametrize("spatial", [False, True])
-@pytest.mark.parametrize("name", ["test_efficientnet", "derm_small"])
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "derm_small"])
 @pytest.mark.parametrize("size", [32, 96, 256])
 def test_every_size(size, name, spatial):
     encoder = build_encoder(name, size, 0)

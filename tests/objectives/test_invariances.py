@@ -89,6 +89,24 @@ def test_the_elbo_is_the_first_views_and_the_term_both_views():
     torch.testing.assert_close(losses.sums["invariance"], 3 * term.detach())
 
 
+def test_products_of_a_batch_are_taken_in_float32_under_bf16():
+    vae = ConvVae(build_encoder("test_efficientnet", 32, 0), 4).eval()
+    seen = []
+
+    def invariance(first, second):
+        seen.append((first @ second.T).dtype)
+        return (first @ second.T).mean()
+
+    def regulariser(posterior, z, share):
+        seen.append((posterior.mean @ z.T).dtype)
+        return z.sum(dim=1)
+
+    objective = TwoViewObjective(ElboObjective(vae, regulariser), invariance, 1.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        objective(torch.rand(8, 3, 32, 32), torch.arange(4), 1.0, torch.Generator())
+    assert seen == [torch.float32, torch.float32]
+
+
 def test_without_a_likelihood_nothing_is_decoded():
     vae = ConvVae(build_encoder("test_efficientnet", 32, 0), 4)
     vae.decoder.requires_grad_(False)
@@ -96,7 +114,8 @@ def test_without_a_likelihood_nothing_is_decoded():
     objective = TwoViewObjective(ElboObjective(vae, likelihood=None), load("invariances", "infonce"), 1.0)
     losses = objective(torch.rand(8, 3, 32, 32), torch.arange(4), 1.0, torch.Generator())
     losses.loss.backward()
-    assert losses.sums["distortion"] == 0
+    assert losses.sums["distortion"] == losses.sums["loss"] == 0  # nor is a code paid for
+    torch.testing.assert_close(losses.loss, losses.sums["invariance"] / 4)
     assert all(each.grad is not None for each in vae.parameters() if each.requires_grad)
     assert vae.decoder.expand.weight.grad is None
 

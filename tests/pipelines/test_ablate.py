@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from derm_ml.config import AblateConfig
+from derm_ml.config import AblateConfig, PretrainConfig
 from derm_ml.errors import UserError
 from derm_ml.pipelines import ablate, planned_arm
 from derm_ml.pipelines.plan import Planned, read_plan
@@ -212,8 +212,35 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
     assert list(latents.columns) == ["plain", "views"]  # views-last has the encoder of views
     assert {"rate", "total correlation", "sample distance"} <= set(latents.index)
     assert "Latents and samples" in text
+    paired = pd.read_csv(tmp_path / "latent_differences.csv", index_col="figure")
+    rates = [np.mean([each["rate"] for each in ablation.latents[arm]]) for arm in ("views", "plain")]
+    assert float(paired.loc["rate", "views"].split()[0]) == pytest.approx(rates[0] - rates[1], abs=0.0006)
     assert (tmp_path / "1_minus_plain.png").is_file()
     assert (tmp_path / "probe_against_cpu_time.png").is_file()
+
+
+def test_an_arm_that_cannot_be_built_is_told_before_anything_is_trained(plan, tmp_path, monkeypatch):
+    config = plan(PLAN + '[arms.given]\nencoder = "imagenet"\nbackbone = "derm_small"\n')
+    monkeypatch.setattr("derm_ml.pipelines.planned_arm.train", None)
+    with pytest.raises(UserError, match="derm_small"):
+        ablate.run(config, RecordingTracker(), tmp_path / "folder")
+
+
+def test_another_device_makes_another_ablation():
+    found = [ablate._recipe(PretrainConfig(), torch.device(kind)) for kind in ("cpu", "cuda")]
+    assert [each["backbone"] for each in found] == ["derm_medium", "derm_large"]
+    assert found[0]["precision"] != found[1]["precision"]
+
+
+def test_a_figure_that_one_split_lacks_is_left_out(ablated, tmp_path):
+    ablation = ablated[0]
+    first, second = ablation.artefacts["plain"]
+    fewer = ({name: value for name, value in first.items() if "hair" not in name}, second)
+    write_ablation(replace(ablation, artefacts={**ablation.artefacts, "plain": fewer}), tmp_path)
+    costs = pd.read_csv(tmp_path / "artefact_costs.csv")
+    assert (costs.loc[costs["arm"] == "plain", "hair"] == "-").all()
+    assert "hair" not in costs.columns or set(costs.loc[costs["minus"] == "plain", "hair"].dropna()) <= {"-"}
+    assert costs.loc[costs["minus"] == "plain", "ink"].str.contains(" p ").all()
 
 
 def test_an_interrupted_one_goes_on_and_gives_the_same(ablated, monkeypatch):

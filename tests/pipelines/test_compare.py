@@ -22,7 +22,7 @@ ALL = Place("identical", "frozen", 1.0)
 class NoEncoders:
     """A registry with nothing in it."""
 
-    def find(self, backbone, size, fingerprint, split_id, *, plain):
+    def find(self, backbone, size, fingerprint, split_id, *, plain, method=""):
         raise NoEncoder("no encoder is registered")
 
     def champion(self, size, fingerprint, split_id):

@@ -23,7 +23,7 @@ class SmallEncoders:
     def __init__(self, files):
         self.files, self.asked = files, []
 
-    def find(self, backbone, size, fingerprint, split_id, *, plain):
+    def find(self, backbone, size, fingerprint, split_id, *, plain, method=""):
         self.asked.append((backbone, plain))
         return self.files.uri
 
@@ -43,6 +43,23 @@ def small_encoder(tmp_path_factory):
     return EncoderFiles(record.weights, dict(record.facts), "models:/derm-encoder/1", record.vae)
 
 
+def test_an_arm_has_one_method_whatever_the_split(small_encoder, tmp_path):
+    class Asked(SmallEncoders):
+        def find(self, backbone, size, fingerprint, split_id, *, plain, method=""):
+            self.asked.append((split_id, method))
+            return split_id
+
+        def resolve(self, reference):  # what was pretrained on each split
+            return self.files._replace(facts={**self.files.facts, "data.split": reference, "objective": reference[:4]})
+
+    encoders = Asked(small_encoder)
+    given = {**SMALL, "arms": "vae", "seeds": 1, "protocols": "identical", "splits": 2}
+    comparison = compare.run(CompareConfig(**given), RecordingTracker(), encoders, tmp_path)
+    first, second = (split for split, _ in encoders.asked)
+    assert encoders.asked == [(first, ""), (second, "VAE + InfoNCE")]
+    assert comparison.vae_objective == f"{first[:4]}; {second[:4]}"
+
+
 def test_another_architecture_is_said_first_and_its_own_untrained_network_is_the_control(small_encoder, tmp_path):
     given = {**SMALL, "arms": "vae,random", "seeds": 1, "protocols": "identical"}
     with pytest.raises(UserError, match=r"is a derm_small, and vae_backbone=test_efficientnet"):
@@ -58,7 +75,7 @@ def test_another_architecture_is_said_first_and_its_own_untrained_network_is_the
     assert (comparison.backbone, comparison.vae_backbone) == ("test_efficientnet", "derm_small")
     found = answer(Measures(comparison))
     assert "The vae arm's encoder is a derm_small, ImageNet's a test_efficientnet" in found.warnings[0]
-    objective = "objective: vae gaussian kl beta=1 artefacts=0.2 crop=0.4 infonce=1)"
+    objective = "objective: vae gaussian kl beta=1 artefacts=0.2 augment=3 crop=0.4 infonce=1)"
     assert f"is not the paper's plain VAE but VAE + InfoNCE ({objective}" in found.warnings[1]
     said = methods(comparison)
     assert "the vae arm's architecture with random weights. The vae arm's architecture was derm_small." in said

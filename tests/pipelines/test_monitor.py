@@ -4,11 +4,16 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from derm_ml.config import PretrainConfig
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder
 from derm_ml.models.vae import ConvVae
-from derm_ml.pipelines.monitor import Best, alignment, uniformity
+from derm_ml.pipelines import pretrain
+from derm_ml.pipelines.monitor import Best, Monitor, alignment, uniformity
+from derm_ml.pipelines.setup import prepare_setting
+from derm_ml.tracking.base import NullTracker
 
 
 def directions(z):
@@ -66,3 +71,23 @@ def test_without_labels_the_elbo_is_the_criterion_and_the_last_weights_need_no_f
     last.offer(vae(0), {"val/elbo": 1.0})
     assert last.restore(vae(0)) == {}
     assert not last.path.exists()
+
+
+def test_patience_ends_a_training_and_the_best_encoder_is_kept(tmp_path, monkeypatch):
+    scores = iter([0.6, 0.8, 0.7, 0.75, 0.9])
+    monkeypatch.setattr(Monitor, "now_and_then", lambda self: {"probe/auroc": next(scores)})
+    given = {"data": "synthetic:n=80,size=32,seed=0", "image_size": 32, "backbone": "test_efficientnet"}
+    config = PretrainConfig(**given, epochs=5, figures_every=1, keep="best", patience=2, latent_dim=4)
+    weights = []
+    trained = pretrain.train(
+        config,
+        prepare_setting(config, NullTracker()),
+        NullTracker(),
+        tmp_path,
+        record=lambda epoch, metrics: weights.append(load_file(tmp_path / "best.safetensors")),
+    )
+    assert len(weights) == 4  # of five epochs: two without a better one were enough
+    assert trained.metrics["probe/auroc"] == 0.8
+    expected, given = weights[1], trained.vae.state_dict()
+    assert all(torch.equal(value, given[key]) for key, value in expected.items())
+    assert any(not torch.equal(value, weights[0][key]) for key, value in expected.items())

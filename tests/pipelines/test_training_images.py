@@ -1,5 +1,7 @@
 """What a pretraining sees: shares of the training images, another collection's, and never validation or test images."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from derm_ml.config import PretrainConfig
 from derm_ml.data.dataset import prepare
 from derm_ml.errors import UserError
 from derm_ml.pipelines import pretrain
-from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.pipelines.arms import EncoderFiles, check_unseen
 from derm_ml.pipelines.external import check_external
 from derm_ml.pipelines.images import training_images
 from derm_ml.pipelines.setup import Setting
@@ -81,4 +83,9 @@ def test_it_is_trained_on_and_told(setting, tmp_path):
     assert f"on {own:,}\ntraining images of `synthetic` and {len(extra.images)} images of another" in record.card
     with pytest.raises(UserError, match="not external"):
         check_external(extra.fingerprint, [EncoderFiles(record.weights, dict(record.facts), "models:/x/1")])
+    with pytest.raises(UserError, match="not external"):
+        check_external(setting.dataset.fingerprint, [EncoderFiles(record.weights, dict(record.facts), "models:/x/1")])
+    of_extra = SimpleNamespace(dataset=SimpleNamespace(fingerprint=extra.fingerprint, split_id="any"))
+    with pytest.raises(UserError, match="with all images of this data"):
+        check_unseen(EncoderFiles(record.weights, dict(record.facts), "models:/x/1"), of_extra)
     check_external("another", [EncoderFiles(record.weights, dict(record.facts), "models:/x/1")])

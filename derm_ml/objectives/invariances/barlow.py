@@ -19,5 +19,4 @@ def barlow(first: Float[Tensor, "b c"], second: Float[Tensor, "b c"], redundancy
 
 
 def _standardised(z: Tensor) -> Tensor:
-    z = z.float()
     return (z - z.mean(dim=0)) / (z.var(dim=0, correction=0) + 1e-5).sqrt()

@@ -13,7 +13,7 @@ def infonce(first: Float[Tensor, "b c"], second: Float[Tensor, "b c"], temperatu
 
     The share is the softmax of cosine similarities divided by the temperature (0.2 as in MoCo v2, arXiv 2003.04297).
     """
-    both = normalize(torch.cat([first, second]).float(), dim=1)
+    both = normalize(torch.cat([first, second]), dim=1)
     similarity = both @ both.T / temperature
     similarity = similarity.masked_fill(torch.eye(len(both), dtype=torch.bool, device=both.device), float("-inf"))
     partner = torch.arange(len(both), device=both.device).roll(len(first))

@@ -13,7 +13,6 @@ def vicreg(first: Float[Tensor, "b c"], second: Float[Tensor, "b c"]) -> Float[T
     The paper's coefficients are 25, 25 and 1: here all are divided by 25. The distance is the mean over dimensions
     too, as in the authors' code; each view's spread and covariances are taken by themselves.
     """
-    first, second = first.float(), second.float()
     distance = (first - second).square().mean()
     spread = _variance(first) + _variance(second)
     return distance + spread + (_covariance(first) + _covariance(second)) / 25
