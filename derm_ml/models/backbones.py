@@ -49,8 +49,8 @@ class Encoder(nn.Module):
     def maps(self, images: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _ _ _"]]:
         """The feature map of every stage, and last the one that a classifier would pool."""
         final, stages = self.backbone.forward_intermediates((images - self.mean) / self.std)
-        # Transformers hand out tokens, some networks channels last: their last stage is the map to pool.
-        is_map = final.ndim == 4 and final.shape[-2:] == stages[-1].shape[-2:]
+        # Transformers hand out tokens, some networks channels last or lists: their last stage is the map to pool.
+        is_map = isinstance(final, Tensor) and final.ndim == 4 and final.shape[-2:] == stages[-1].shape[-2:]
         return [*stages, final] if is_map else list(stages)
 
     def features(self, images: Float[Tensor, "b 3 s s"], kind: FeatureKind = "stages") -> Float[Tensor, "b d"]:

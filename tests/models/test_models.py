@@ -20,6 +20,7 @@ from derm_ml.objectives.elbo import ElboObjective
         "mobilenetv3_small_050",
         "test_convnext",
         "test_vit",
+        "coat_tiny",
         "derm_small",
         "derm_medium",
     ],
