@@ -134,11 +134,21 @@ def _overfits(measures: Measures, found: list[Call], out: frozenset[str]) -> str
     for place in places[1:]:
         other = next(each for each in calls(measures, "vae", "imagenet", place, out) if each.measure is GAP)
         theirs = read_gap(measures, "imagenet", place).gap
-        kept = {"better": "it remains", "worse": "it turns round"}.get(other.word.removesuffix(HERE), "it is not shown")
+        kept = _kept(call.word.removesuffix(HERE), other.word.removesuffix(HERE))
         text += f"; under {place.protocol}, {kept}: {other.difference.text()} (ImageNet's gap {theirs.mean:.3f})"
     margin = measures.comparison.gap_margin
     near = "is" if gaps["vae"].near_zero else "is not shown to be"
     return f"{text}; the {method}'s gap {near} near zero (within {margin:g} nats)."
+
+
+def _kept(first: str, other: str) -> str:
+    """What becomes of a difference in the gap under another protocol."""
+    if other == "not shown":
+        return "it is not shown" if first != other else "none is shown either"
+    if first == other:
+        return "it remains"
+    shown = {"better": "a smaller one is shown", "worse": "a larger one is shown"}[other]
+    return "it turns round" if first != "not shown" else shown
 
 
 def _gaps(readings: tuple[GapReading, ...]) -> str:

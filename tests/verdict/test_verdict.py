@@ -124,6 +124,21 @@ def test_an_encoder_of_another_method_is_not_called_the_vae(vae, imagenet):
     assert not re.search("VAE(?! \\+ InfoNCE)", " ".join(found.lines))
 
 
+@pytest.mark.parametrize(
+    ("identical", "tuned", "said"),
+    [(0.4, 0.4, "it remains"), (0.4, 0.0, "it is not shown"), (0.0, 0.4, "a smaller one is shown")]
+    + [(0.0, 0.0, "none is shown either"), (0.4, -0.4, "it turns round")],
+)
+def test_what_becomes_of_a_gap_under_the_other_protocol(identical, tuned, said):
+    places = ((IDENTICAL, identical), (TUNED, tuned))
+    both = [
+        simulate({"vae": (1.5, 0.02), "imagenet": (1.5, 0.02 + gap)}, places=(place,), splits=4)
+        for place, gap in places
+    ]
+    merged = replace(both[0], runs=both[0].runs + both[1].runs)
+    assert f"under tuned, {said}:" in answer(Measures(merged)).lines[1]
+
+
 def test_one_split_speaks_of_itself_only():
     found = answer(Measures(simulate({"vae": BAD, "imagenet": GOOD, "pixels": BAD}, splits=1)))
     assert found.lines[0].startswith("On this split, with this encoder, ImageNet transfer is better")
