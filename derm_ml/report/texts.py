@@ -61,8 +61,8 @@ def methods(comparison: Comparison) -> str:
         [
             f"We used {total:,} images of {len(comparison.classes)} classes ({', '.join(comparison.classes)}) at "
             f"{comparison.image_size} x {comparison.image_size} pixels, split by group (patient or lesion, joined by "
-            f"near-identical images) and stratified by class into {shares} images (first split), "
-            f"{splits} time{'s' * (splits > 1)} with different seeds.",
+            f"near-identical images) and stratified by class into {shares} images"
+            + (f" (first split), {splits} times with different seeds." if splits > 1 else "."),
             f"We compared {len(comparison.arms)} arms: {arms}. {architecture}",
             f"Classifiers were {' and '.join(how[mode] for mode in how if mode in modes)}, trained for "
             f"{comparison.epochs} epochs by AdamW with a cosine schedule, with {seeds} seed{'s' * (seeds > 1)} for "
