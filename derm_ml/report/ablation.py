@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.report.artefacts import artefact_parts, draw_costs, has_costs, in_all
-from derm_ml.report.figures import plain
+from derm_ml.report.figures import fractions, plain
 from derm_ml.report.html import save_figures
 from derm_ml.report.markdown import markdown
 from derm_ml.results import Ablation, Place
@@ -51,6 +51,8 @@ def write_ablation(ablation: Ablation, folder: Path) -> str:
         for number, place in enumerate(ablation.comparison.places, 1)
         for minus in ablation.references
     }
+    if len({place.fraction for place in ablation.comparison.places}) > 1:
+        drawn["labels"] = partial(fractions, measures, ablation.images)
     if has_costs(ablation):
         drawn["artefact_costs"] = partial(draw_costs, ablation, measures)
     if any(ablation.curves.values()):

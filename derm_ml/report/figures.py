@@ -8,7 +8,7 @@ import numpy as np
 
 from derm_ml.results import ArmRun
 from derm_ml.verdict.answer import Answer
-from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, Measures
+from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, Measures, on
 
 # Okabe and Ito's colours: told apart with any colour vision. One an arm, everywhere, with a marker of its own.
 COLOURS = {
@@ -143,8 +143,12 @@ def confusion(measures: Measures) -> Any:
     return figure
 
 
-def fractions(measures: Measures) -> Any:
-    """AUROC, log-loss and gap against the fraction of labels, a row a protocol, in the first mode."""
+def fractions(measures: Measures, images: str = "test") -> Any:
+    """AUROC, log-loss and gap against the fraction of labels, a row a protocol, in the first mode.
+
+    Args:
+        images: that AUROC and log-loss are of, test or val.
+    """
     from matplotlib import pyplot
 
     comparison = measures.comparison
@@ -159,17 +163,18 @@ def fractions(measures: Measures) -> Any:
         percents = np.array([100 * each.fraction for each in row])
         for axis, measure in zip(line, shown, strict=True):
             for number, arm in enumerate(comparison.arms):
-                found = [measures.estimate(measure, arm, each) for each in row]
+                told = measure if measure.gap else on(measure, images)
+                found = [measures.estimate(told, arm, each) for each in row]
                 spread = percents * 1.03 ** (number - 2)  # side by side, so that intervals do not hide each other
                 errors = np.array([[each.mean - each.low, each.high - each.mean] for each in found]).T
                 axis.errorbar(
-                    spread, [each.mean for each in found], errors, color=COLOURS[arm], marker=MARKERS[arm], label=arm,
-                    linewidth=1.5, markersize=5, elinewidth=1, capsize=2,
+                    spread, [each.mean for each in found], errors, color=COLOURS.get(arm, f"C{number % 10}"),
+                    marker=MARKERS.get(arm, "o"), label=arm, linewidth=1.5, markersize=5, elinewidth=1, capsize=2,
                 )  # fmt: skip
             axis.set_xscale("log")
             axis.set_xticks(percents, [f"{each:g} %" for each in percents], minor=False)
             axis.minorticks_off()
-            plain(axis, f"{measure.name if measure is GAP else 'test ' + measure.name}, {protocol}")
+            plain(axis, f"{'' if measure.gap else images + ' '}{measure.name}, {protocol}")
     for axis in axes[-1]:
         axis.set_xlabel("labelled training groups")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False)

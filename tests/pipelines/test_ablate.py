@@ -217,6 +217,7 @@ def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
     assert float(paired.loc["rate", "views"].split()[0]) == pytest.approx(rates[0] - rates[1], abs=0.0006)
     assert (tmp_path / "1_minus_plain.png").is_file()
     assert (tmp_path / "probe_against_cpu_time.png").is_file()
+    assert (tmp_path / "labels.png").is_file()
 
 
 def test_an_arm_that_cannot_be_built_is_told_before_anything_is_trained(plan, tmp_path, monkeypatch):
