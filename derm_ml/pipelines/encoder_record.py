@@ -17,6 +17,7 @@ from derm_ml.models.vae import ConvVae
 from derm_ml.pipelines.images import TrainingImages
 from derm_ml.pipelines.setup import Setting
 from derm_ml.tracking.base import EncoderRecord
+from derm_ml.training.trainer import choose_precision
 
 # the configuration that the weights do not follow from
 _ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "seed", "precision"}
@@ -55,6 +56,7 @@ def encoder_record(
         "method": config.method,
         "objective": objective_text(config),
         "recipe": "plain" if config.plain else "composed",
+        "precision": str(choose_precision(config.precision, setting.device)),
         "derm_ml": __version__,
     }
     facts |= {"data.extra": chosen.extra} if chosen.extra else {}
@@ -112,7 +114,7 @@ def _card(
     metrics: Mapping[str, float],
 ) -> str:
     names = [item.name for item in fields(config) if item.name not in _ELSEWHERE]
-    recipe = ", ".join(f"{name} {getattr(config, name)}" for name in names)
+    recipe = ", ".join(f"{name} {facts.get(name, getattr(config, name))}" for name in names)
     more = len(chosen.rows) - chosen.own
     others = f" and {more:,} images of another collection (fingerprint {chosen.extra[:16]})" if more else ""
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()))

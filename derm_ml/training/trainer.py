@@ -29,6 +29,9 @@ class Precision:
     device: torch.device
     bf16: bool = False
 
+    def __str__(self) -> str:
+        return "bf16" if self.bf16 else "fp32"
+
     def context(self) -> contextlib.AbstractContextManager[object]:
         """The autocast context of a forward pass."""
         if not self.bf16:

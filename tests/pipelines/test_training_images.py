@@ -81,6 +81,8 @@ def test_it_is_trained_on_and_told(setting, tmp_path):
     assert record.facts["data.extra"] == extra.fingerprint
     own = chosen(setting, image_fraction=0.5).own
     assert f"on {own:,}\ntraining images of `synthetic` and {len(extra.images)} images of another" in record.card
+    assert "precision fp32," in record.card  # auto, resolved
+    assert "as the encoder of a variational autoencoder beside InfoNCE between two views on" in record.card
     with pytest.raises(UserError, match="not external"):
         check_external(extra.fingerprint, [EncoderFiles(record.weights, dict(record.facts), "models:/x/1")])
     with pytest.raises(UserError, match="not external"):
