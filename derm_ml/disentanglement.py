@@ -172,6 +172,7 @@ def associations(latents: np.ndarray, factors: pd.DataFrame) -> pd.DataFrame:
     """
     from scipy import stats
 
+    latents = latents.astype(np.float64)  # in float32 Kruskal and Wallis's H may fall below zero, which has no p
     rows = []
     for name, column in factors.items():
         known = column.notna().to_numpy() & (column != "").to_numpy()
@@ -191,7 +192,8 @@ def associations(latents: np.ndarray, factors: pd.DataFrame) -> pd.DataFrame:
                 low, high = _interval(effect, len(z))
             else:
                 parts = [z[(values == each).to_numpy()] for each in values.unique()]
-                h, p = stats.kruskal(*parts)
+                h = stats.kruskal(*parts).statistic
+                p = stats.chi2.sf(max(0.0, h), len(parts) - 1)
                 kind, effect = "eta2", max(0.0, float((h - len(parts) + 1) / (len(z) - len(parts))))
                 low = high = float("nan")
             rows.append((latent, name, kind, effect, low, high, float(p), len(z)))

@@ -24,7 +24,7 @@ def run_workers(
     """Start `config.workers` processes of an entry point, which work for the MLflow run `run_id`; wait for all of them.
 
     Each has its share of the cores, and where there are several GPUs one of them. What they print as errors and
-    progress goes to `folder`/worker-K.log. A line says which of them failed.
+    progress goes to `folder`/worker-K.log. Of one that fails a line says so at once; the others go on.
 
     Args:
         look: called once a second, to show their common progress.
@@ -38,6 +38,7 @@ def run_workers(
     folder.mkdir(parents=True, exist_ok=True)
     logs = [folder / f"worker-{number}.log" for number in range(config.workers)]
     processes: list[subprocess.Popen[bytes]] = []
+    failed: dict[int, str] = {}
     with ExitStack() as stack:
         try:
             for number, log in enumerate(logs):
@@ -46,16 +47,24 @@ def run_workers(
                 processes.append(subprocess.Popen(command_of(config, entry), env=environment, stderr=stderr))
             while any(process.poll() is None for process in processes):
                 look()
+                _tell_failed(processes, logs, failed)
                 time.sleep(POLL)
         finally:
             for process in processes:
                 if process.poll() is None:
                     process.send_signal(signal.SIGINT)
-            codes = [process.wait() for process in processes]
-    failed = {number: _last_line(logs[number]) for number, code in enumerate(codes) if code}
-    for number, said in failed.items():
-        note_line(f"worker {number} ended with {codes[number]}: {said}")
+            for process in processes:
+                process.wait()
+    _tell_failed(processes, logs, failed)
     return list(failed.values())
+
+
+def _tell_failed(processes: list[subprocess.Popen[bytes]], logs: list[Path], failed: dict[int, str]) -> None:
+    """A line of each that has failed since, and what it said last into `failed`."""
+    for number, process in enumerate(processes):
+        if process.poll() and number not in failed:
+            failed[number] = _last_line(logs[number])
+            note_line(f"worker {number} ended with {process.returncode}: {failed[number]}")
 
 
 def parent_watch() -> Callable[[], None]:

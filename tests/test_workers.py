@@ -41,3 +41,20 @@ def test_an_error_while_they_work_stops_them(monkeypatch, tmp_path):
     with pytest.raises(ZeroDivisionError):
         workers.run_workers(SEARCHES[0], "pretrain", "id", tmp_path, lambda: 1 / 0)
     assert [(tmp_path / f"worker-{number}.log").is_file() for number in range(4)] == [True] * 4
+
+
+def test_one_that_fails_is_told_while_the_others_go_on(monkeypatch, tmp_path, capfd):
+    first = "sys.exit('the first') if os.environ['OMP_NUM_THREADS'] == '0' else time.sleep(60)"
+    program = f"import os, sys, time; {first}"
+    monkeypatch.setattr(workers, "command_of", lambda config, entry: [sys.executable, "-c", program])
+    monkeypatch.setattr(workers, "_environment", lambda number, count, run_id: {"OMP_NUM_THREADS": str(number)})
+    monkeypatch.setattr(workers, "POLL", 0.01)
+    seen = []
+
+    def look():
+        seen.append(capfd.readouterr().err)
+        if "worker 0 ended with 1: the first" in "".join(seen):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workers.run_workers(SEARCHES[0], "pretrain", "id", tmp_path / "run", look)
