@@ -76,7 +76,7 @@ class PretrainConfig(SearchConfig):
     @property
     def method(self) -> str:
         """What pretrains, in a word: VAE, VAE + InfoNCE, InfoNCE."""
-        return " + ".join([*(["VAE"] if self.decodes else []), *([self.views] if self.views else [])])
+        return " + ".join(filter(None, ["VAE" * self.decodes, self.views]))
 
     @property
     def views(self) -> str:

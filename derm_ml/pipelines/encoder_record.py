@@ -98,11 +98,11 @@ def objective_text(config: PretrainConfig) -> str:
 
 
 def _manner(config: PretrainConfig) -> str:
+    views = f"{config.views} between two views"
     if not config.decodes:
-        return f"by {config.views} between two views, without a decoder,"
-    return "as the encoder of a variational autoencoder" + f" beside {config.views} between two views" * bool(
-        config.views
-    )
+        return f"by {views}, without a decoder,"
+    vae = "as the encoder of a variational autoencoder"
+    return f"{vae} beside {views}" if config.views else vae
 
 
 def _card(
