@@ -42,7 +42,8 @@ class VaeScores:
         Returns:
             active: latents whose mean varies. rate and its three parts (nats, `rate_parts`).
             DCI disentanglement, completeness, informativeness: of the clinical factors that are numbers (Eastwood and
-                Williams, as `derm_ml.disentanglement.dci`), one image a lesion, where all of them are known.
+                Williams, as `derm_ml.disentanglement.dci`), one image a lesion, where all of them are known; two of
+                them at least, since every latent is of one factor where there is only one (age, without masks).
                 These and the next are left out where no latent is active: there is no code to read.
             strongest FACTOR: the largest |Spearman's rho| or eta squared of any latent with it; the largest of many is
                 too large by chance.
@@ -68,7 +69,7 @@ class VaeScores:
         numbers = numbers.loc[:, numbers.nunique() > 1]
         known = numbers.notna().all(axis=1).to_numpy()
         found: dict[str, float] = {}
-        if numbers.shape[1] and known.sum() >= LEAST:
+        if numbers.shape[1] > 1 and known.sum() >= LEAST:
             scores = dci(means[known], numbers[known].to_numpy(float))._asdict()
             found |= {f"DCI {name}": value for name, value in scores.items()}
         table = associations(means, factors)

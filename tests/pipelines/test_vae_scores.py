@@ -68,6 +68,16 @@ def test_one_image_a_lesion_is_read(scores):
     assert len(alone) == len(factors) == len(set(groups)) < len(groups)
 
 
+def test_with_one_factor_nothing_is_said_of_disentanglement(scores, vae):
+    """As of images without masks, whose age alone is known: a latent cannot be of another, and the score would be 0."""
+    alone, factors = scores._clinical
+    single = VaeScores(scores.setting)
+    single.__dict__["_clinical"] = (alone, factors[["area"]])
+    found = single.of(vae, decodes=False)
+    assert "strongest area" in found
+    assert not {name for name in found if name.startswith("DCI")}
+
+
 def test_where_nothing_is_decoded_neither_rate_nor_samples_are_told(scores, vae):
     found = scores.of(vae, decodes=False)
     assert not {"rate", "total correlation", "sample distance"} & set(found)
