@@ -14,7 +14,7 @@ from derm_ml.report.figures import fractions, plain
 from derm_ml.report.html import save_figures
 from derm_ml.report.markdown import markdown
 from derm_ml.results import Ablation, Place
-from derm_ml.statistics.decisions import holm
+from derm_ml.statistics.decisions import holm, p_text
 from derm_ml.statistics.estimates import Estimate
 from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, Measure, Measures, on
 
@@ -86,7 +86,7 @@ def differences_table(ablation: Ablation, measures: Measures) -> pd.DataFrame:
                 found = [_difference(ablation, measures, each, arm, place, minus) for arm in others]
                 adjusted = holm([estimate.p for estimate in found])
                 for row, estimate, p in zip(block, found, adjusted, strict=True):
-                    row[each.name] = estimate.text() + ("" if np.isnan(p) else f" p {p:.3f}")
+                    row[each.name] = estimate.text() + ("" if np.isnan(p) else f" p {p_text(p)}")
             rows += block
     return pd.DataFrame(rows)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from derm_ml.report.figures import plain
 from derm_ml.report.markdown import markdown
 from derm_ml.results import COST, TOLD, Ablation
-from derm_ml.statistics.decisions import holm
+from derm_ml.statistics.decisions import holm, p_text
 from derm_ml.statistics.estimates import Estimate
 from derm_ml.verdict.measures import Measures
 
@@ -80,7 +80,7 @@ def artefact_table(ablation: Ablation, measures: Measures, prefix: str, minus: s
     if minus:
         adjusted = holm([each.p for each in cells.values()])
         told = zip(texts.items(), adjusted, strict=True)
-        texts = {cell: text + ("" if np.isnan(p) else f" p {p:.3f}") for (cell, text), p in told}
+        texts = {cell: text + ("" if np.isnan(p) else f" p {p_text(p)}") for (cell, text), p in told}
     names = list(dict.fromkeys(name for _, name in cells))
     return pd.DataFrame(
         [{"arm": arm} | {name: texts.get((arm, name), "-") for name in names} for arm, own in found.items() if own]

@@ -11,6 +11,7 @@ import pandas as pd
 from derm_ml.latent_results import LatentStudy
 from derm_ml.report.figures import plain
 from derm_ml.report.html import Extra
+from derm_ml.statistics.decisions import p_text
 
 SURE = 0.05
 # Okabe and Ito's, then lighter ones: classes; beyond eight they repeat with another marker.
@@ -109,7 +110,7 @@ def _best(study: LatentStudy) -> pd.DataFrame:
             f"{e:.2f} ({low:.2f} to {high:.2f}, Spearman)" if k == "rho" else f"{e:.2f} (eta squared)"
             for e, k, low, high in zip(best["effect"], best["kind"], best["low"], best["high"], strict=True)
         ],
-        p_adjusted=["< 0.001" if p < 0.001 else f"{p:.3f}" for p in best["p_adjusted"]],
+        p_adjusted=[p_text(p) for p in best["p_adjusted"]],
     )
     return shown[["factor", "latent", "effect", "p_adjusted", "images"]]
 

@@ -11,6 +11,7 @@ import pandas as pd
 from derm_ml.metrics import relative_change
 from derm_ml.report.paper import PAPER
 from derm_ml.results import ArmRun, Comparison, Place
+from derm_ml.statistics.decisions import p_text
 from derm_ml.verdict.answer import Answer, costs
 from derm_ml.verdict.calls import Call, calls
 from derm_ml.verdict.measures import ACCURACY, AUROC, ECE, ECE_COOLED, GAP, LOSS, PRIMARY, Measures, on, recall_of
@@ -48,19 +49,13 @@ def _call_row(call: Call) -> dict[str, object]:
         "measure": call.measure.name,
         "difference": call.difference.text(),
         "call": call.word,
-        "p": _p(call.p),
-        "p (Holm)": _p(call.p_holm),
+        "p": p_text(call.p),
+        "p (Holm)": p_text(call.p_holm),
         "Hedges' g": "" if math.isnan(call.g) else f"{call.g:.2f}",
         "better in": f"{100 * call.share:.0f} % of pairs",
         "found with 80 % power": "" if math.isnan(call.detectable) else f"{call.detectable:.3f}",
         "why not shown": call.why,
     }
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return ""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def paper_table(measures: Measures) -> pd.DataFrame:
@@ -108,7 +103,7 @@ def gap_table(measures: Measures, found: Answer) -> pd.DataFrame:
                 "arm": each.arm,
                 "gap (loss)": each.gap.text(),
                 f"within {measures.comparison.gap_margin:g}": "yes" if each.near_zero else "not shown",
-                "p of that": _p(each.p_near_zero),
+                "p of that": p_text(each.p_near_zero),
                 "opens at epoch": each.opens or "never",
                 "least validation loss at epoch": each.least_loss,
                 "validation loss": measures.text(on(LOSS, "val"), each.arm, each.place),

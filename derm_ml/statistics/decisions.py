@@ -20,6 +20,13 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
+def p_text(p: float) -> str:
+    """`0.012`, `< 0.001`; empty where there is none (nan)."""
+    if np.isnan(p):
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def equivalence(estimate: Estimate, margin: float) -> float:
     """p of "the mean lies within (-margin, margin)": the larger of two one-sided tests.
 

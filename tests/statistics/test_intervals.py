@@ -11,7 +11,7 @@ from scipy import stats
 from derm_ml import metrics
 from derm_ml.statistics import weighted
 from derm_ml.statistics.bootstrap import group_error
-from derm_ml.statistics.decisions import equivalence, hedges_g, holm
+from derm_ml.statistics.decisions import equivalence, hedges_g, holm, p_text
 from derm_ml.statistics.estimates import Estimate, over_seeds, over_splits, within_split
 
 
@@ -133,6 +133,12 @@ def test_holm_against_a_naive_loop(values):
 
 def test_holm_leaves_a_missing_p_out():
     assert holm([0.01, float("nan"), 0.04]) == pytest.approx([0.02, float("nan"), 0.04], nan_ok=True)
+
+
+def test_no_p_is_told_as_zero():
+    assert [p_text(p) for p in (1.0, 0.0123, 0.001, 0.00099, 0.0, float("nan"))] == [
+        "1.000", "0.012", "0.001", "< 0.001", "< 0.001", "",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("mean", "error"), list(itertools.product((-0.06, -0.03, 0, 0.02), (0.005, 0.012, 0.03))))
