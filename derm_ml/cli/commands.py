@@ -22,9 +22,9 @@ def run(name: str, config: CommonConfig) -> None:
         return
     searches = isinstance(config, SearchConfig) and config.trials > 0
     title = f"{name} search" if searches else name
-    told = isinstance(config, AblateConfig) and config.images == "test"  # of heads that were trained before
+    grows = isinstance(config, AblateConfig)  # by splits, or is told on the test images
     resume = getattr(config, "resume", "")
-    with open_run(config.experiment, title, resume, more=told) as tracker, _resumable(tracker.run_id):
+    with open_run(config.experiment, title, resume, more=grows) as tracker, _resumable(tracker.run_id):
         if searches:
             from derm_ml.cli import search
 

@@ -28,7 +28,7 @@ from derm_ml.workers import parent_watch, run_workers
 
 # Not part of what it is. `images`: chosen on validation, the same heads are then told on the test images.
 ELSEWHERE = ("data", "device", "experiment", "resume", "plan", "images", "workers")
-CHANGING = ("images", "workers")  # no parameters of its run: it may be gone on with under others
+CHANGING = ("images", "workers", "splits")  # no parameters of its run: it may be gone on with under others
 
 
 def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
@@ -49,6 +49,10 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
     arms = _arms(config, planned, settings, folder)
     for arm in arms[: len(planned)]:  # of the first split
         arm.check()
+    if 0 < arms[0].cells.before < config.splits:
+        grown = f"from {arms[0].cells.before} to {config.splits} splits"
+        tracker.set_tags({"ablate.grown": grown})
+        note_line(f"{grown}: its intervals hold if this number was chosen without looking at a result")
     pretrained = len({arm.unit for arm in arms if arm.planned.kind == "vae"})
     heads = sum(len(arm.places) for arm in arms) * config.seeds
     note_line(f"{pretrained} pretrainings, then {heads} heads")
@@ -156,7 +160,7 @@ def _arms(
     recipes = [_recipe(arm.pretraining(config, config.split_seed), device) for arm in planned if arm.kind == "vae"]
     recipes += [{"backbone": arm.network(device)} for arm in planned if arm.kind != "vae"]
     identity |= {"plan": hashlib.sha256(repr((planned, recipes)).encode()).hexdigest()}
-    cells = Cells(folder / "cells", identity, resume=bool(config.resume))
+    cells = Cells(folder / "cells", identity, resume=bool(config.resume), growing="splits")
     places = tuple(
         Place(protocol, mode, fraction)
         for mode in config.mode_names

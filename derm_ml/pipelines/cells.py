@@ -21,25 +21,34 @@ class Cells:
     Args:
         identity: what the comparison is; going on with it under another one is refused.
         resume: files of before are used. Without it a folder is expected to be new.
+        growing: a number in the identity that may be larger than before, never smaller; "" for none.
+
+    Attributes:
+        before: what that number was at the last time, where there was one.
 
     Raises:
         UserError: resumed with other settings or data, or there is nothing to resume.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, object], *, resume: bool) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, identity: Mapping[str, object], *, resume: bool, growing: str = "") -> None:
+        self.folder, self.before = folder, 0
         facts = folder / "identity.json"
         text = json.dumps(identity, sort_keys=True, indent=1)
         if resume:
             if not facts.is_file():
                 raise UserError(f"{folder}: nothing to resume from: resume on the machine that ran it, or start anew")
             before = json.loads(facts.read_text())
-            other = [key for key in identity if before.get(key) != json.loads(text)[key]]
+            now = json.loads(text)
+            other = [key for key in now if key != growing and before.get(key) != now[key]]
             if other:
                 raise UserError(f"resume: the comparison was started with another {other[0]}: give the same")
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(facts, text.encode())
+            self.before = before[growing] if growing else 0
+            if growing and now[growing] < self.before:
+                raise UserError(
+                    f"resume: it has {self.before} {growing} already, not {now[growing]}: give all, or more"
+                )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(facts, text.encode())
 
     def has(self, name: str) -> bool:
         """Whether there is a finished run's file."""

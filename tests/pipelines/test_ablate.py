@@ -157,7 +157,25 @@ def test_chosen_on_validation_then_told_on_test_without_training_again(ablated, 
     assert len(again.comparison.runs) == len(ablation.comparison.runs)
 
 
-def test_a_finished_run_is_told_on_test_images_from_the_command_line(monkeypatch, tmp_path, capsys):
+def test_splits_are_added_and_those_of_before_stay_as_they_were(plan, tmp_path, monkeypatch):
+    config = replace(plan("[arms.pixels]\nencoder = 'pixels'\n[arms.majority]\nencoder = 'majority'\n"), splits=1)
+    both = ablate.run(replace(config, splits=2), RecordingTracker(), tmp_path / "both").comparison.runs
+    ablate.run(config, RecordingTracker(), tmp_path / "grown")
+    trained = []
+    train_arm = planned_arm.train_arm
+    monkeypatch.setattr(planned_arm, "train_arm", lambda *args: trained.append(args[2]) or train_arm(*args))
+    tracker = RecordingTracker()
+    grown = ablate.run(replace(config, splits=2, resume="recording"), tracker, tmp_path / "grown").comparison.runs
+    assert [child.run_id for child in tracker.children] == ["recording/pixels-split1", "recording/majority-split1"]
+    assert len(trained) == len(grown) / 2
+    for whole, part in zip(both, grown, strict=True):
+        assert (whole.arm, whole.seed, whole.split, whole.place) == (part.arm, part.seed, part.split, part.place)
+        np.testing.assert_array_equal(whole.test_probabilities, part.test_probabilities)
+
+
+def test_a_finished_run_is_told_on_test_images_and_takes_more_splits_from_the_command_line(
+    monkeypatch, tmp_path, capsys
+):
     from mlflow import MlflowClient
 
     from derm_ml.cli.main import main
@@ -174,11 +192,16 @@ def test_a_finished_run_is_told_on_test_images_from_the_command_line(monkeypatch
     assert "measured on val images" in capsys.readouterr().out
     client = MlflowClient(uri)
     run = client.search_runs([client.get_experiment_by_name("e").experiment_id], "attributes.run_name = 'ablate'")[0]
-    assert main([*words, "--resume", run.info.run_id]) == 2  # nothing is left to do
     assert main([*words, "--resume", run.info.run_id, "--images", "test"]) == 0
     assert "measured on test images" in capsys.readouterr().out
-    run = client.get_run(run.info.run_id)
-    assert (run.info.status, run.data.tags["ablate.images"]) == ("FINISHED", "test")
+    found = client.get_run(run.info.run_id)
+    assert (found.info.status, found.data.tags["ablate.images"]) == ("FINISHED", "test")
+    assert main([*words, "--resume", run.info.run_id, "--splits", "2"]) == 0
+    assert "from 1 to 2 splits" in capsys.readouterr().err
+    tags = client.get_run(run.info.run_id).data.tags
+    assert (tags["ablate.splits"], tags["ablate.grown"]) == ("2", "from 1 to 2 splits")
+    assert main([*words, "--resume", run.info.run_id]) == 2
+    assert "it has 2 splits already, not 1" in capsys.readouterr().err
 
 
 def test_the_tables_hold_every_arm_against_the_first(ablated, tmp_path):
