@@ -106,6 +106,7 @@ class Comparison:
     classes: tuple[str, ...]
     splits: tuple[SplitFacts, ...]
     runs: tuple[ArmRun, ...]
+    erase: str = "none"  # what was taken out of the features
     external: External | None = None
     latents: LatentStudy | None = None  # of the first split's VAE, where the vae arm has its VAE
     vae_backbone: str = ""  # of the vae arm, where it is not ImageNet's
@@ -119,6 +120,11 @@ class Comparison:
     def one_architecture(self) -> bool:
         """Whether every arm with an encoder has the same architecture."""
         return self.vae_backbone in ("", self.backbone)
+
+    @property
+    def readout(self) -> str:
+        """Where features were taken, and what was taken out of them."""
+        return self.features + f" without {self.erase}" * (self.erase != "none")
 
     @property
     def arms(self) -> tuple[str, ...]:

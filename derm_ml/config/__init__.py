@@ -7,6 +7,7 @@ Configurations stop at the door: pipelines build models and loops from plain key
 from derm_ml.config.common import CommonConfig, SearchConfig, resolved
 from derm_ml.config.heads import (
     ARMS,
+    ERASED,
     FEATURES,
     FLOORS,
     MODES,
@@ -21,6 +22,7 @@ from derm_ml.config.pretraining import INVARIANCES, LIKELIHOODS, REGULARISERS, P
 
 __all__ = [
     "ARMS",
+    "ERASED",
     "FEATURES",
     "FLOORS",
     "INVARIANCES",

@@ -13,6 +13,7 @@ FLOORS = ("pixels", "majority")
 PROTOCOLS = ("identical", "tuned")
 MODES = ("frozen", "full")
 FEATURES = ("last", "stages", "latent")
+ERASED = ("none", "artefacts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class HeadConfig(CommonConfig):
     epochs: int = option(40, "passes over the labelled training images")
     lr: float = option(1e-3, "peak learning rate of the head (cosine to zero)")
     features: str = option("stages", "stages (every stage pooled and concatenated), last, or latent (a VAE's mean)")
+    erase: str = option("none", "artefacts: frozen features without what tells a linear head of hair, ink and the like")
     imagenet_weights: str = option("auto", "auto (timm, else the packaged Lite0 weights) or a safetensors file")
 
     def __post_init__(self) -> None:
@@ -29,6 +31,7 @@ class HeadConfig(CommonConfig):
         in_range("epochs", self.epochs, 1, 100_000)
         in_range("lr", self.lr, 0, 10)
         one_of("features", self.features, FEATURES)
+        one_of("erase", self.erase, ERASED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,9 @@ class FinetuneConfig(HeadConfig, SearchConfig):
         super().__post_init__()
         in_range("label_fraction", self.label_fraction, 0, 1, open_low=True)
         one_of("mode", self.mode, MODES)
+        _check_erased(self.erase, (self.mode,))
+        if self.erase != "none" and self.encoder in FLOORS:
+            raise UserError(f"erase={self.erase} is for an encoder's features, and encoder={self.encoder} has none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,7 @@ class DesignConfig(HeadConfig):
         for name, allowed in (("protocols", PROTOCOLS), ("modes", MODES)):
             for value in self._listed(name):
                 one_of(name, value, allowed)
+        _check_erased(self.erase, self.mode_names)
         for fraction in self.fractions:
             in_range("label_fractions", fraction, 0, 1, open_low=True)
 
@@ -152,3 +159,8 @@ class AblateConfig(DesignConfig):
         in_range("workers", self.workers, 1, 1024)
         if not self.plan.strip():
             raise UserError("plan is empty: give a TOML file with the arms to pretrain and compare")
+
+
+def _check_erased(erase: str, modes: tuple[str, ...]) -> None:
+    if erase != "none" and "frozen" not in modes:
+        raise UserError(f"erase={erase} is for frozen features, and all weights train: leave erase=none")

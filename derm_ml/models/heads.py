@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from derm_ml.models.backbones import Encoder, FeatureKind
+from derm_ml.models.erasure import Erasure
 from derm_ml.models.vae import ConvVae
 
 
@@ -88,7 +89,23 @@ class LatentExtractor(nn.Module):
         return self.posterior(self.encoder.maps(images)[-1]).mean  # type: ignore[no-any-return]
 
 
-Extractor = FeatureExtractor | LatentExtractor
+class ErasedExtractor(nn.Module):
+    """Features of another extractor without what an erasure takes out of them."""
+
+    encoder: Encoder
+    width: int
+
+    def __init__(self, extractor: Extractor, erasure: Erasure) -> None:
+        super().__init__()
+        self.extractor, self.erasure = extractor, erasure
+        self.encoder, self.width = extractor.encoder, extractor.width
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
+        """Features in float32."""
+        return self.erasure(self.extractor(images))  # type: ignore[no-any-return]
+
+
+Extractor = FeatureExtractor | LatentExtractor | ErasedExtractor
 
 
 class Classifier(nn.Module):

@@ -76,6 +76,7 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         ),
         image_size=config.image_size,
         features=config.features,
+        erase=config.erase,
         epochs=config.epochs,
         gap_margin=config.gap_margin,
         classes=first.classes,

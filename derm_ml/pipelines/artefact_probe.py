@@ -13,7 +13,8 @@ from torch import Tensor
 from derm_ml.data.artefacts import ARTEFACTS, Artefact, plant
 from derm_ml.metrics import macro_auroc
 from derm_ml.models.heads import Extractor
-from derm_ml.pipelines.setup import Setting, features_only, place
+from derm_ml.pipelines.planted import planted, planted_features, some
+from derm_ml.pipelines.setup import Setting
 from derm_ml.results import COST, TOLD
 from derm_ml.seeding import torch_generator
 
@@ -35,8 +36,8 @@ def artefact_probe(extractor: Extractor, setting: Setting) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
     dataset = setting.dataset
-    train = _planted(extractor, setting, _some(dataset.rows("train")), torch_generator(0, "planted", 0))
-    val = _planted(extractor, setting, dataset.rows("val"), torch_generator(0, "planted", 1))
+    train = planted(extractor, setting, some(dataset.rows("train"), PROBED), torch_generator(0, "planted", 0))
+    val = planted(extractor, setting, dataset.rows("val"), torch_generator(0, "planted", 1))
     found = {}
     for number, name in enumerate(ARTEFACTS):
         wanted, held_out = train[1][:, number], val[1][:, number]
@@ -56,16 +57,16 @@ def artefact_cost(extractor: Extractor, setting: Setting) -> dict[str, float]:
     of two classes.
     """
     dataset = setting.dataset
-    train, val = _some(dataset.rows("train", labelled=True)), dataset.rows("val", labelled=True)
+    train, val = some(dataset.rows("train", labelled=True), PROBED), dataset.rows("val", labelled=True)
     codes = {"train": dataset.codes(train), "val": dataset.codes(val)}
     if min(len(np.unique(each)) for each in codes.values()) < 2:
         return {}
-    probe = _probe().fit(_features(extractor, setting, train), codes["train"])
+    probe = _probe().fit(planted_features(extractor, setting, train), codes["train"])
     told = np.searchsorted(probe.classes_, codes["val"])
     told = np.where(np.isin(codes["val"], probe.classes_), told, -1)  # a class that was not learnt has no column
 
     def auroc(alter: Callable[[Tensor], Tensor] = lambda images: images) -> float:
-        return macro_auroc(probe.predict_proba(_features(extractor, setting, val, alter)), told)
+        return macro_auroc(probe.predict_proba(planted_features(extractor, setting, val, alter)), told)
 
     clean, found = auroc(), {}
     for number, (name, artefact) in enumerate(ARTEFACTS.items()):
@@ -84,41 +85,3 @@ def _probe() -> Any:
     from sklearn.preprocessing import StandardScaler
 
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-
-
-def _some(rows: np.ndarray) -> np.ndarray:
-    return np.sort(rows[torch.randperm(len(rows), generator=torch_generator(0, "probed"))[:PROBED].numpy()])
-
-
-def _planted(
-    extractor: Extractor, setting: Setting, rows: np.ndarray, generator: torch.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features [n, d], and which artefacts each image was given, bool [n, artefacts]."""
-    given = []
-
-    def alter(images: Tensor) -> Tensor:
-        chosen = torch.rand(len(images), len(ARTEFACTS), generator=generator) < 0.5
-        for artefact, where in zip(ARTEFACTS.values(), chosen.T, strict=True):
-            images = plant(images, artefact, where, generator)
-        given.append(chosen.numpy())
-        return images
-
-    features = _features(extractor, setting, rows, alter)
-    return features, np.concatenate(given)
-
-
-@torch.no_grad()
-def _features(
-    extractor: Extractor,
-    setting: Setting,
-    rows: np.ndarray,
-    alter: Callable[[Tensor], Tensor] = lambda images: images,
-) -> np.ndarray:
-    """Features [n, d] of altered images."""
-    place(extractor, setting.device)
-    features = []
-    with features_only(extractor.encoder):
-        for images, _ in setting.batches(rows):
-            with setting.precision.context():
-                features.append(extractor(alter(images)).float().cpu().numpy())
-    return np.concatenate(features)

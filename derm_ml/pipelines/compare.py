@@ -94,6 +94,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
         else _fact(splits[0], "recipe"),
         image_size=config.image_size,
         features=config.features,
+        erase=config.erase,
         epochs=config.epochs,
         gap_margin=config.gap_margin,
         classes=first.classes,

@@ -11,6 +11,8 @@ import numpy as np
 from derm_ml.config import FLOORS, FinetuneConfig, HeadConfig, resolved
 from derm_ml.data.splits import label_fraction
 from derm_ml.errors import UserError
+from derm_ml.models.erasure import Erasure
+from derm_ml.models.heads import ErasedExtractor, Extractor
 from derm_ml.pipelines.arms import EncoderFiles, Resolve, arm_of, build_arm
 from derm_ml.pipelines.features import (
     HeadTraining,
@@ -22,6 +24,7 @@ from derm_ml.pipelines.features import (
     side_by_side,
 )
 from derm_ml.pipelines.full import FullTraining
+from derm_ml.pipelines.planted import artefact_erasure
 from derm_ml.pipelines.setup import Setting, prepare_setting
 from derm_ml.tracking.base import Tracker
 from derm_ml.training.checkpoint import load_checkpoint, save_checkpoint
@@ -61,6 +64,7 @@ class ArmFactory:
     external: Setting | None = None
     _kept: dict[tuple[str, bool], SplitFeatures] = field(default_factory=dict)
     _origins: dict[str, str] = field(default_factory=dict)
+    _erasures: dict[str, Erasure] = field(default_factory=dict)
 
     def with_config(self, config: HeadConfig) -> ArmFactory:
         """The same with another recipe for the head: the features are shared."""
@@ -125,6 +129,16 @@ class ArmFactory:
             if arm not in FLOORS:
                 build_arm(arm, self.config, self.setting, self.config.seed, self._files(arm))
 
+    def extractor(self, arm: str, seed: int) -> tuple[Extractor, str]:
+        """What makes the arm's frozen features, and where its weights came from."""
+        extractor, origin = build_arm(arm, self.config, self.setting, seed, self._files(arm))
+        if self.config.erase == "none":
+            return extractor, origin
+        key = self._key(arm, seed)
+        if key not in self._erasures:
+            self._erasures[key] = artefact_erasure(extractor, self.setting)
+        return ErasedExtractor(extractor, self._erasures[key]), origin
+
     def training_rows(self, fraction: float) -> np.ndarray:
         """Labelled training images, or the nested share of them."""
         dataset = self.setting.dataset
@@ -147,9 +161,10 @@ class ArmFactory:
         return self.encoders.get(arm) if arm != "random" else self.encoders.get("vae", self.encoders.get("plain"))
 
     def _key(self, arm: str, seed: int) -> str:
-        """Only the random arm's encoder depends on the seed; only pretrained ones depend on the split."""
+        """Only the random arm's encoder depends on the seed; on the split pretrained ones do, and what is erased."""
         files = self.encoders.get(arm)
-        return f"{arm}/{seed if arm == 'random' else files.uri if files else ''}"
+        erased = f"/{self.config.split_seed}" if self.config.erase != "none" and arm not in FLOORS else ""
+        return f"{arm}/{seed if arm == 'random' else files.uri if files else ''}{erased}"
 
     def _features(self, arm: str, seed: int, *, external: bool = False) -> SplitFeatures:
         key = self._key(arm, seed)
@@ -160,7 +175,7 @@ class ArmFactory:
                 made = (pixel_features if arm == "pixels" else no_features)(setting, rows)
                 self._origins[key] = "no encoder"
             else:
-                extractor, self._origins[key] = build_arm(arm, self.config, self.setting, seed, self._files(arm))
+                extractor, self._origins[key] = self.extractor(arm, seed)
                 made = extract(extractor, setting, rows, f"Features, {arm}{', external' * external}")
             self._kept[(key, external)] = made
         return self._kept[(key, external)]

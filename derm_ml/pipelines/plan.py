@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from derm_ml.config import FEATURES, FLOORS, AblateConfig, PretrainConfig, SearchConfig
+from derm_ml.config import ERASED, FEATURES, FLOORS, AblateConfig, PretrainConfig, SearchConfig
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import choose_backbone, choose_own_backbone
 
@@ -25,7 +25,7 @@ class Planned(NamedTuple):
 
     Attributes:
         kind: vae where it is pretrained, else imagenet, random, pixels or majority.
-        features: where its heads take them: stages, last or latent.
+        features: where its heads take them: stages, last or latent. erase: what is taken out of them, or none.
         encoder: the first arm of the plan whose encoder is the same, itself mostly: what is pretrained once.
     """
 
@@ -33,6 +33,7 @@ class Planned(NamedTuple):
     kind: str
     backbone: str
     features: str
+    erase: str
     parameters: dict[str, Any]
     encoder: str = ""
 
@@ -61,7 +62,8 @@ def read_plan(config: AblateConfig) -> list[Planned]:
 
     `[common]` holds what all pretrained arms share, `[arms.NAME]` what each has of its own. `encoder` makes it an arm
     that is not pretrained (imagenet, random, pixels or majority), of the architecture `backbone`. `features` is where
-    its heads take them if not as the ablation says: arms that differ in nothing else share their pretraining.
+    its heads take them and `erase` what is taken out of these, if not as the ablation says: arms that differ in nothing
+    else share their pretraining.
 
     Raises:
         UserError: no such file, not TOML, or something in it is not known.
@@ -100,21 +102,24 @@ def _planned(config: AblateConfig, name: str, given: dict[str, Any], own: dict[s
     features = given.pop("features", config.features)
     if features not in FEATURES or (features == "latent" and "encoder" in own):
         raise UserError(f"{where}: features={features!r} does not fit: choose stages, last, or latent of a VAE")
+    erase = given.pop("erase", config.erase)
+    if erase not in ERASED or own.get("encoder") in FLOORS and "erase" in own:
+        raise UserError(f"{where}: erase={erase!r} does not fit: choose none, or artefacts of an encoder's features")
     if "encoder" in own:
         kind = own["encoder"]
         if kind not in GIVEN:
             raise UserError(f"{where}: encoder={kind!r} is not known: choose one of {', '.join(GIVEN)}")
-        if extra := set(own) - {"encoder", "backbone", "features"}:
+        if extra := set(own) - {"encoder", "backbone", "features", "erase"}:
             raise UserError(f"{where}: it is not pretrained, so {', '.join(sorted(extra))} has no meaning")
-        return Planned(name, kind, backbone, features, {})
+        return Planned(name, kind, backbone, features, erase, {})
     types = {item.name: str(item.type) for item in fields(PretrainConfig)}
     kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
     for key, value in given.items():
         if key not in ALLOWED:
-            raise UserError(f"{where}: {key} is not known: choose of backbone, features, {', '.join(ALLOWED)}")
+            raise UserError(f"{where}: {key} is not known: choose of backbone, features, erase, {', '.join(ALLOWED)}")
         if not isinstance(value, kinds[types[key]]) or isinstance(value, bool):
             raise UserError(f"{where}: {key}={value!r} is not of type {types[key]}")
-    planned = Planned(name, "vae", backbone, features, given)
+    planned = Planned(name, "vae", backbone, features, erase, given)
     try:
         planned.pretraining(config, config.split_seed)
     except UserError as error:

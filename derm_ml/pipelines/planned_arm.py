@@ -154,7 +154,7 @@ class PlannedArm:
     @property
     def _head(self) -> HeadConfig:
         given = {item.name: getattr(self.config, item.name) for item in fields(HeadConfig)}
-        given |= {"split_seed": self.split, "features": self.planned.features}
+        given |= {"split_seed": self.split, "features": self.planned.features, "erase": self.planned.erase}
         return HeadConfig(**{**given, "backbone": self.planned.network(self.setting.device)})
 
     def _train(self, missing: Sequence[Head], run: Tracker) -> None:
@@ -163,7 +163,7 @@ class PlannedArm:
         encoders = {"vae": self._encoder(run)} if self.planned.kind == "vae" else {}
         factory = ArmFactory(head, self.setting, encoders, rows)
         if self.planned.kind not in FLOORS and not self._artefacts.is_file():
-            self._probe(head, encoders.get("vae"), run)
+            self._probe(factory, run)
         places = dict.fromkeys(each.place for each in missing)
         recipes = {place: recipe_of(factory, self.planned.kind, self.config.seed, place) for place in places}
         for name, place, seed in missing:
@@ -171,9 +171,9 @@ class PlannedArm:
             made = train_arm(factory, self.planned.kind, seed, place, recipes[place], NullTracker())
             self.cells.put(name, replace(made, arm=self.planned.name))
 
-    def _probe(self, head: HeadConfig, files: EncoderFiles | None, run: Tracker) -> None:
+    def _probe(self, factory: ArmFactory, run: Tracker) -> None:
         """What the features say of planted artefacts; kept, since no later step needs the encoder for it."""
-        extractor, _ = build_arm(self.planned.kind, head, self.setting, self.config.seed, files)
+        extractor, _ = factory.extractor(self.planned.kind, self.config.seed)
         said = artefact_figures(extractor, self.setting)
         run.log_metrics(said, step=0)
         run.flush()  # what is kept is not measured again, so it is logged by then

@@ -37,10 +37,15 @@ def methods(comparison: Comparison) -> str:
         arms = arms.replace(imagenet, imagenet.replace("the same architecture", f"a {comparison.backbone}"))
         arms = arms.replace(random, random.replace("the same architecture", f"the {own} arm's architecture"))
         architecture = f"The {own} arm's architecture was {comparison.vae_backbone}."
+    removed = (
+        "less what would let a linear classifier tell hair, ink, rulers, vignettes and colour casts drawn on training "
+        "images (concept erasure, Belrose et al., 2023), "
+    )
     how = {
         "frozen": "features of the frozen encoder "
-        f"({'spatial means of every stage' if comparison.features == 'stages' else comparison.features}, standardised "
-        "with the training features) under a linear softmax layer that starts at zero",
+        f"({'spatial means of every stage' if comparison.features == 'stages' else comparison.features}, "
+        f"{removed * (comparison.erase != 'none')}standardised with the training features) "
+        "under a linear softmax layer that starts at zero",
         "full": "all weights fine-tuned, with flips, quarter turns and light colour changes",
     }
     identical = (

@@ -28,7 +28,7 @@ def evidence_of(comparison: Comparison, run_id: str) -> Evidence | None:
         split_id=split.identity,
         protocol=place.protocol,
         mode=place.mode,
-        features=comparison.features,
+        features=comparison.readout,
         seeds=sum(run.split == split.seed for run in champions),
         auroc=found[AUROC.name],
         gap=found[GAP.name],

@@ -10,7 +10,7 @@ import torch
 
 from derm_ml.config import AblateConfig, PretrainConfig
 from derm_ml.errors import UserError
-from derm_ml.pipelines import ablate, planned_arm
+from derm_ml.pipelines import ablate, planned_arm, planted
 from derm_ml.pipelines.plan import Planned, read_plan
 from derm_ml.report.ablation import write_ablation
 from derm_ml.tracking.base import RecordingTracker
@@ -85,6 +85,8 @@ def test_an_untrained_arm_is_the_network_that_would_be_pretrained(plan):
         ("[arms.a]\n[arms.b]\nencoder = 'vae'", "arm b: encoder='vae' is not known"),
         ("[arms.a]\n[arms.b]\nencoder = 'random'\nepochs = 3", "arm b: it is not pretrained, so epochs has no meaning"),
         ("[arms.a]\n[arms.b]\nencoder = 'random'\nfeatures = 'latent'", "arm b: features='latent' does not fit"),
+        ("[arms.a]\n[arms.b]\nerase = 'hair'", "arm b: erase='hair' does not fit"),
+        ("[arms.a]\n[arms.b]\nencoder = 'pixels'\nerase = 'artefacts'", "arm b: erase='artefacts' does not fit"),
         ("[arms.a]\n[arms.'../b']", "made of letters"),
         ("[arms.a]", "fewer than two arms"),
         ("[arms]\na = 1\nb = 2", "arms.a is a value"),
@@ -145,6 +147,17 @@ def test_arms_that_differ_in_their_features_share_one_pretraining(ablated):
         ablation.comparison.of(arm, ablation.comparison.places[0], 0)[0] for arm in ("views", "views-last")
     )
     assert not np.allclose(stages.val_probabilities, last.val_probabilities)
+
+
+def test_arms_that_differ_in_what_is_erased_share_one_pretraining_and_tell_less(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(planted, "DRAWS", (8, 8))  # quicker
+    text = PLAN[: PLAN.index("[arms.views]")] + "[arms.erased]\nerase = 'artefacts'\n[arms.untrained]\n"
+    config = replace(plan(text + "encoder = 'random'\nerase = 'artefacts'\n"), splits=1, seeds=1, protocols="identical")
+    made = ablate.run(config, RecordingTracker(), tmp_path / "run")
+    assert [arm.encoder for arm in read_plan(config)] == ["plain", "plain", "untrained"]
+    assert made.curves["plain"] == made.curves["erased"]
+    told = {arm: found[0]["artefact/vignette"] for arm, found in made.artefacts.items()}
+    assert told["erased"] < told["plain"] - 0.1
 
 
 def test_chosen_on_validation_then_told_on_test_without_training_again(ablated, monkeypatch, tmp_path):

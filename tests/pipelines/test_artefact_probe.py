@@ -8,7 +8,9 @@ from torch import nn
 
 from derm_ml.data.artefacts import ARTEFACTS
 from derm_ml.data.dataset import prepare
+from derm_ml.models.heads import ErasedExtractor
 from derm_ml.pipelines.artefact_probe import artefact_cost, artefact_probe
+from derm_ml.pipelines.planted import artefact_erasure
 from derm_ml.pipelines.setup import Setting
 from derm_ml.training.trainer import Precision
 
@@ -18,7 +20,7 @@ class Features(nn.Module):
 
     def __init__(self, function):
         super().__init__()
-        self.encoder, self.function = nn.Identity(), function
+        self.encoder, self.function, self.width = nn.Identity(), function, 0
 
     def forward(self, images):
         return self.function(images)
@@ -65,3 +67,12 @@ def test_an_artefact_costs_what_its_pixels_told_of_the_diagnosis(setting):
 def test_without_labels_no_diagnosis_is_asked_for(setting):
     bare = replace(setting.dataset, table=setting.dataset.table.assign(code=-1))
     assert artefact_cost(Features(lambda images: images.mean(dim=(2, 3))), replace(setting, dataset=bare)) == {}
+
+
+def test_erased_features_no_longer_tell_artefacts_that_they_told(setting):
+    pixels = Features(lambda images: torch.nn.functional.avg_pool2d(images, 4).flatten(1))
+    before = artefact_probe(pixels, setting)
+    after = artefact_probe(ErasedExtractor(pixels, artefact_erasure(pixels, setting)), setting)
+    assert before["artefact/vignette"] > 0.95
+    assert after["artefact/vignette"] < 0.65
+    assert max(after.values()) < 0.65

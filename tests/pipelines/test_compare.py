@@ -7,7 +7,7 @@ import pytest
 
 from derm_ml.config import CompareConfig
 from derm_ml.errors import NoEncoder, UserError
-from derm_ml.pipelines import compare, protocols
+from derm_ml.pipelines import compare, finetune, planted, protocols
 from derm_ml.pipelines.external import class_map
 from derm_ml.results import Place
 from derm_ml.tracking.base import RecordingTracker
@@ -202,6 +202,26 @@ def test_external_images_are_scored_under_our_names(tmp_path):
     for each in made.runs:
         assert each.external_probabilities.shape == (len(made.external.labels), 4)
     assert len(made.external.labels) + sum(made.external.left_out.values()) == 80
+
+
+def test_erased_features_are_each_splits_own_fitted_once_for_all_that_is_scored_and_the_floor_keeps_its_own(
+    designed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(planted, "DRAWS", (1, 1))  # quicker
+    fitted, before = [], finetune.artefact_erasure
+    monkeypatch.setattr(finetune, "artefact_erasure", lambda *given: fitted.append(given) or before(*given))
+    tracker = RecordingTracker()
+    told = {"protocols": "identical", "external": "synthetic:n=80,size=40,seed=7"}
+    made = run(tmp_path / "a", tracker, splits=2, erase="artefacts", **told)
+    assert len(fitted) == 2 * 2  # splits x seeds of the random arm
+    assert (made.readout, designed[0].readout) == ("stages without artefacts", "stages")
+    for split in (0, 1):
+        (pixels, known), (random, plain) = (
+            [each.of(arm, ALL, split)[0].test_probabilities for each in (made, designed[0])]
+            for arm in ("pixels", "random")
+        )
+        np.testing.assert_array_equal(pixels, known)
+        assert not np.allclose(random, plain)
 
 
 def test_images_that_are_in_the_data_are_no_external_evidence(tmp_path):

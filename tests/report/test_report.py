@@ -132,3 +132,5 @@ def test_the_methods_paragraph_says_what_was_done(whole):
     ):
         assert words in text
     assert "bootstrap" in texts.methods(replace(whole, splits=whole.splits[:1]))
+    assert "concept erasure" not in text
+    assert "hair, ink, rulers, vignettes and colour casts" in texts.methods(replace(whole, erase="artefacts"))
