@@ -13,7 +13,7 @@ from torch import Tensor
 from derm_ml.data.artefacts import ARTEFACTS, Artefact, plant
 from derm_ml.metrics import macro_auroc
 from derm_ml.models.heads import Extractor
-from derm_ml.pipelines.planted import planted, planted_features, some
+from derm_ml.pipelines.planted import features_of, planted, sample_rows
 from derm_ml.pipelines.setup import Setting
 from derm_ml.results import COST, TOLD
 from derm_ml.seeding import torch_generator
@@ -36,7 +36,7 @@ def artefact_probe(extractor: Extractor, setting: Setting) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
     dataset = setting.dataset
-    train = planted(extractor, setting, some(dataset.rows("train"), PROBED), torch_generator(0, "planted", 0))
+    train = planted(extractor, setting, sample_rows(dataset.rows("train"), PROBED), torch_generator(0, "planted", 0))
     val = planted(extractor, setting, dataset.rows("val"), torch_generator(0, "planted", 1))
     found = {}
     for number, name in enumerate(ARTEFACTS):
@@ -57,16 +57,16 @@ def artefact_cost(extractor: Extractor, setting: Setting) -> dict[str, float]:
     of two classes.
     """
     dataset = setting.dataset
-    train, val = some(dataset.rows("train", labelled=True), PROBED), dataset.rows("val", labelled=True)
+    train, val = sample_rows(dataset.rows("train", labelled=True), PROBED), dataset.rows("val", labelled=True)
     codes = {"train": dataset.codes(train), "val": dataset.codes(val)}
     if min(len(np.unique(each)) for each in codes.values()) < 2:
         return {}
-    probe = _probe().fit(planted_features(extractor, setting, train), codes["train"])
+    probe = _probe().fit(features_of(extractor, setting, train), codes["train"])
     told = np.searchsorted(probe.classes_, codes["val"])
     told = np.where(np.isin(codes["val"], probe.classes_), told, -1)  # a class that was not learnt has no column
 
     def auroc(alter: Callable[[Tensor], Tensor] = lambda images: images) -> float:
-        return macro_auroc(probe.predict_proba(planted_features(extractor, setting, val, alter)), told)
+        return macro_auroc(probe.predict_proba(features_of(extractor, setting, val, alter)), told)
 
     clean, found = auroc(), {}
     for number, (name, artefact) in enumerate(ARTEFACTS.items()):

@@ -15,7 +15,7 @@ from derm_ml.pipelines.setup import Setting, features_only, place
 from derm_ml.progress import progress
 from derm_ml.seeding import torch_generator
 
-ERASED = 8192  # training images at most
+IMAGES = 8192  # training images at most
 PLANTED = 28_000  # images with artefacts, within the bounds of DRAWS
 DRAWS = (4, 32)  # of every image: few images are drawn on more often
 
@@ -25,8 +25,8 @@ def artefact_erasure(extractor: Extractor, setting: Setting) -> Erasure:
 
     No label is read. Every artefact is planted on a random half of the images, each by itself, several times.
     """
-    rows = some(setting.dataset.rows("train"), ERASED)
-    plain = torch.from_numpy(planted_features(extractor, setting, rows))
+    rows = sample_rows(setting.dataset.rows("train"), IMAGES)
+    plain = torch.from_numpy(features_of(extractor, setting, rows))
     erasure = PairedErasure(plain.shape[1], len(ARTEFACTS))
     draws = int(np.clip(-(-PLANTED // len(rows)), *DRAWS))
     with progress("Erasing artefacts", draws, "draws") as bar:
@@ -50,18 +50,18 @@ def planted(
         given.append(chosen.numpy())
         return images
 
-    features = planted_features(extractor, setting, rows, alter)
+    features = features_of(extractor, setting, rows, alter)
     return features, np.concatenate(given)
 
 
 @torch.no_grad()
-def planted_features(
+def features_of(
     extractor: Extractor,
     setting: Setting,
     rows: np.ndarray,
     alter: Callable[[Tensor], Tensor] = lambda images: images,
 ) -> np.ndarray:
-    """Features [n, d] of altered images."""
+    """Features [n, d] of images, altered or as they are."""
     place(extractor, setting.device)
     features = []
     with features_only(extractor.encoder):
@@ -71,6 +71,6 @@ def planted_features(
     return np.concatenate(features)
 
 
-def some(rows: np.ndarray, most: int) -> np.ndarray:
+def sample_rows(rows: np.ndarray, most: int) -> np.ndarray:
     """At most so many of the rows, always the same, in order."""
     return np.sort(rows[torch.randperm(len(rows), generator=torch_generator(0, "probed"))[:most].numpy()])
