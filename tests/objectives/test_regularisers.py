@@ -13,6 +13,7 @@ from derm_ml.models.vae import ConvVae, Posterior
 from derm_ml.objectives import load
 from derm_ml.objectives.annealing import cyclic, warmup
 from derm_ml.objectives.elbo import ElboObjective
+from derm_ml.objectives.regularisers import tc
 from derm_ml.objectives.regularisers.capacity import AnnealedCapacity
 from derm_ml.objectives.regularisers.dip1 import Dip
 from derm_ml.objectives.regularisers.kl import BetaKl
@@ -87,8 +88,10 @@ def test_dip_against_a_naive_loop(batch, of_means, on):
     np.testing.assert_allclose(Dip(3.0, of_means)(*batch, 1.0), rates(q).sum(axis=1) + 3.0 * penalty, rtol=1e-5)
 
 
-def test_total_correlation_against_a_naive_loop(batch):
-    """Equation 3 with every density by itself, from torch.distributions."""
+@pytest.mark.parametrize("chunk", [2**23, 1])
+def test_total_correlation_against_a_naive_loop(batch, chunk, monkeypatch):
+    """Equation 3 with every density by itself, from torch.distributions; latents all at once, and one by one."""
+    monkeypatch.setattr(tc, "CHUNK", chunk)
     q, z = batch
     n, images = len(z), 500
     normals = [
