@@ -25,6 +25,7 @@ class ImageDataset:
         images: uint8 [n, s, s, 3], memory-mapped, read-only.
         table: image_id, content, label, code (-1: unlabelled), group (a content key), split.
         fingerprint: hex SHA-256 over every image's content, label and group.
+        content: hex SHA-256 over the images alone: the same whether labels are read or not.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class ImageDataset:
     table: pd.DataFrame
     report: DataReport
     fingerprint: str
+    content: str
     split_id: str
     source: Source | None = None  # where the images were read: for what is known beside images and labels
 
@@ -62,13 +64,16 @@ class ImageDataset:
         return {split: int((self.table["split"] == split).sum()) for split in ("train", "val", "test")}
 
 
-def prepare(spec: str, image_size: int, split_seed: int | None) -> ImageDataset:
+def prepare(spec: str, image_size: int, split_seed: int | None, *, labelled: bool = True) -> ImageDataset:
     """Open, check, decode (or find decoded), split; without a split seed all images are test images.
+
+    Args:
+        labelled: False: no label is read, and none is needed.
 
     Raises:
         UserError: the data cannot be used; the message says what and what to do.
     """
-    source = open_source(spec)
+    source = open_source(spec, labelled=labelled)
     cache = open_cache(source, image_size)
     report = DataReport([*cache.refused, *source.refused], cache.mended)
     table = without_leaks(distinct(source.records, cache, report), cache.near, report)
@@ -104,6 +109,7 @@ def _assemble(
         table=table,
         report=report,
         fingerprint=hashlib.sha256(lines.encode()).hexdigest(),
+        content=hashlib.sha256("\n".join(sorted(cache.rows)).encode()).hexdigest(),
         split_id=split_identity(table),
         source=source,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +40,21 @@ class Source:
     mask: Callable[[str], np.ndarray | None] | None = None
 
 
-def open_source(spec: str) -> Source:
+def open_source(spec: str, *, labelled: bool = True) -> Source:
     """Recognise a data set.
 
     Args:
         spec: `synthetic[:n=..,size=..,seed=..]`, `dermamnist[:28|64|128|224]`, a directory, or a CSV file.
+        labelled: False: neither labels nor given splits are read, so that all images of a folder do, wherever in it.
 
     Raises:
         UserError: nothing there, nothing recognised, or a table without its columns.
     """
+    source = _recognise(spec, labelled)
+    return source if labelled else replace(source, records=source.records.assign(label="", split=""))
+
+
+def _recognise(spec: str, labelled: bool) -> Source:
     name, _, options = spec.partition(":")
     if name == "synthetic":
         return _synthetic(SyntheticSpec.parse(options))
@@ -56,17 +62,17 @@ def open_source(spec: str) -> Source:
         return _dermamnist(options or "64")
     path = Path(spec).expanduser()
     if path.is_file() and path.suffix.lower() == ".csv":
-        return _csv(path)
+        return _csv(path, labelled)
     if not path.is_dir():
         raise UserError(f"data={spec}: no such directory: give a folder of images, a CSV, 'synthetic' or 'dermamnist'")
     if (path / "HAM10000_metadata.csv").is_file():
         return _ham10000(path)
     tables = [each for each in sorted(path.glob("*.csv")) if "path" in pd.read_csv(each, nrows=0).columns]
     if len(tables) == 1:
-        return _csv(tables[0])
+        return _csv(tables[0], labelled)
     if len(tables) > 1:
         raise UserError(f"data={spec}: {len(tables)} CSV files with a path column: give the one to use as data=FILE")
-    return _folders(path)
+    return _folders(path, labelled)
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
@@ -198,8 +204,9 @@ def _mask_reader(masks: dict[str, Path]) -> Callable[[str], np.ndarray | None] |
     return read
 
 
-def _csv(path: Path) -> Source:
+def _csv(path: Path, labelled: bool) -> Source:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = table if labelled else table.drop(columns=["label", "split"], errors="ignore").assign(label="")
     missing = {"path", "label"} - set(table.columns)
     if missing:
         raise UserError(
@@ -229,11 +236,11 @@ def _csv(path: Path) -> Source:
     )
 
 
-def _folders(root: Path) -> Source:
-    """A folder a class; where no image lies in a folder of its own, images without labels."""
+def _folders(root: Path, labelled: bool) -> Source:
+    """A folder a class; where no image lies in a folder of its own, or none is asked for, images without labels."""
     found = [path.relative_to(root) for path in _files(root)]
     images = [each for each in found if each.suffix.lower() in SUFFIXES]
-    labelled = any(len(each.parts) > 1 for each in images)
+    labelled = labelled and any(len(each.parts) > 1 for each in images)
     rows, refused = [], []
     for each in found:
         if each.suffix.lower() not in SUFFIXES:

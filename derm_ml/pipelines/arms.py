@@ -77,7 +77,7 @@ def check_unseen(files: EncoderFiles, setting: Setting) -> None:
     An encoder of other data may be used (transfer); a file without facts is taken at the user's word.
     """
     facts, dataset = files.facts, setting.dataset
-    if facts.get("data.extra") == dataset.fingerprint:
+    if facts.get("data.extra") in (dataset.content, dataset.fingerprint):
         raise UserError(
             f"encoder {files.uri} was pretrained with all images of this data beside its own (extra), test images "
             "among them: give an encoder that was pretrained without, or on a split of this data"

@@ -42,7 +42,7 @@ def run(config: CompareConfig, tracker: Tracker, encoders: Encoders, folder: Pat
     first = splits[0].setting.dataset
     external, left_out = open_external(config, splits[0].setting) if config.external else (None, {})
     if external:
-        check_external(external.dataset.fingerprint, [files for each in splits for files in each.encoders.values()])
+        check_external(external.dataset, [files for each in splits for files in each.encoders.values()])
     identity: dict[str, object] = {"data": first.fingerprint}
     identity |= {"splits": [each.setting.dataset.split_id for each in splits]}
     identity |= {"encoders": [{arm: files.uri for arm, files in each.encoders.items()} for each in splits]}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.config import CompareConfig
-from derm_ml.data.dataset import prepare
+from derm_ml.data.dataset import ImageDataset, prepare
 from derm_ml.errors import UserError
 from derm_ml.pipelines.arms import EncoderFiles
 from derm_ml.pipelines.setup import Setting
@@ -42,14 +42,15 @@ def open_external(config: CompareConfig, own: Setting) -> tuple[Setting, dict[st
     return replace(own, dataset=replace(dataset, table=table, classes=own.dataset.classes)), left_out
 
 
-def check_external(fingerprint: str, encoders: Sequence[EncoderFiles]) -> None:
+def check_external(dataset: ImageDataset, encoders: Sequence[EncoderFiles]) -> None:
     """Refuse to score on a collection that an encoder was pretrained on, as its own data or beside it.
 
     Raises:
         UserError: naming the encoder.
     """
     for files in encoders:
-        if fingerprint in (files.facts.get("data.extra"), files.facts.get("data.fingerprint")):
+        facts = {files.facts.get("data.extra"), files.facts.get("data.fingerprint")}
+        if facts & {dataset.content, dataset.fingerprint}:
             raise UserError(
                 f"external: {files.uri} was pretrained with images of this collection: it is not external to it; "
                 "compare an encoder that was pretrained without"

@@ -23,7 +23,7 @@ class TrainingImages(NamedTuple):
     images: np.ndarray
     rows: np.ndarray
     own: int
-    extra: str = ""  # fingerprint of the other collection
+    extra: str = ""  # fingerprint of the other collection's images
 
 
 def training_images(config: PretrainConfig, setting: Setting, tracker: Tracker) -> TrainingImages:
@@ -37,14 +37,16 @@ def training_images(config: PretrainConfig, setting: Setting, tracker: Tracker) 
     rows = label_fraction(rows, dataset.groups(rows), np.zeros(len(rows)), config.image_fraction, config.split_seed)
     if not config.extra:
         return TrainingImages(dataset.images, rows, len(rows))
-    extra = prepare(config.extra, config.image_size, None)
+    extra = prepare(config.extra, config.image_size, None, labelled=False)
     tracker.log_text(report_json(extra.report), "data/extra_report.json")
     chosen, left_out = unseen_rows(dataset, extra)
+    refused = {"refused (data/extra_report.json)": len(extra.report.refused)}
+    left_out |= refused if extra.report.refused else {}
     if not len(chosen):
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
         raise UserError(f"extra={config.extra}: no image is left to train on: {reasons}")
     joined: np.ndarray = Joined(dataset.images, extra.images)  # type: ignore[assignment]
-    tags = {"extra.fingerprint": extra.fingerprint, "extra.location": extra.location, "extra.images": str(len(chosen))}
+    tags = {"extra.fingerprint": extra.content, "extra.location": extra.location, "extra.images": str(len(chosen))}
     tracker.set_tags(tags | {"extra.left_out": json.dumps(left_out)})
     every = np.concatenate([rows, len(dataset.images) + chosen])
-    return TrainingImages(joined, every, len(rows), extra.fingerprint)
+    return TrainingImages(joined, every, len(rows), extra.content)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from derm_ml.config import PretrainConfig
 from derm_ml.data.dataset import prepare
+from derm_ml.data.synthetic import draw
 from derm_ml.errors import UserError
 from derm_ml.pipelines import pretrain
 from derm_ml.pipelines.arms import EncoderFiles, check_unseen
@@ -78,16 +79,32 @@ def test_it_is_trained_on_and_told(setting, tmp_path):
     pretrain.run(PretrainConfig(**given), tracker, lambda snapshot: None, tmp_path)
     (record,) = [value for kind, value in tracker.calls if kind == "encoder"]
     extra = prepare("synthetic:n=60,size=40,seed=2", 32, None)
-    assert record.facts["data.extra"] == extra.fingerprint
+    assert record.facts["data.extra"] == extra.content
     own = chosen(setting, image_fraction=0.5).own
     assert f"on {own:,}\ntraining images of `synthetic` and {len(extra.images)} images of another" in record.card
     assert "precision fp32," in record.card  # auto, resolved
     assert "as the encoder of a variational autoencoder beside InfoNCE between two views on" in record.card
-    with pytest.raises(UserError, match="not external"):
-        check_external(extra.fingerprint, [EncoderFiles(record.weights, dict(record.facts), "models:/x/1")])
-    with pytest.raises(UserError, match="not external"):
-        check_external(setting.dataset.fingerprint, [EncoderFiles(record.weights, dict(record.facts), "models:/x/1")])
-    of_extra = SimpleNamespace(dataset=SimpleNamespace(fingerprint=extra.fingerprint, split_id="any"))
+    encoder = EncoderFiles(record.weights, dict(record.facts), "models:/x/1")
+    for seen in (extra, setting.dataset):
+        with pytest.raises(UserError, match="not external"):
+            check_external(seen, [encoder])
     with pytest.raises(UserError, match="with all images of this data"):
-        check_unseen(EncoderFiles(record.weights, dict(record.facts), "models:/x/1"), of_extra)
-    check_external("another", [EncoderFiles(record.weights, dict(record.facts), "models:/x/1")])
+        check_unseen(encoder, SimpleNamespace(dataset=extra))
+    check_external(prepare("synthetic:n=60,size=40,seed=3", 32, None), [encoder])
+
+
+def test_of_another_collection_every_image_joins_and_no_label_is_read(setting, tmp_path):
+    """Loose images beside folders, the same image under two names of classes, a CSV without labels."""
+    pictures = [draw(900 + number, 0, 40, 7) for number in range(5)]
+    (tmp_path / "any" / "deep").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    for place, picture in zip(["a.png", "b.png", "any/deep/c.png", "any/d.png", "other/e.png"], pictures, strict=True):
+        Image.fromarray(picture).save(tmp_path / place)
+    Image.fromarray(pictures[3]).save(tmp_path / "other" / "the_same.png")
+    tracker = RecordingTracker()
+    found = chosen(setting, tracker, extra=str(tmp_path))
+    tags = dict(pair for kind, value in tracker.calls if kind == "tags" for pair in value.items())
+    assert len(found.rows) == found.own + 5
+    assert tags["extra.left_out"] == '{"refused (data/extra_report.json)": 1}'  # an exact copy
+    (tmp_path / "list.csv").write_text("path\na.png\nany/d.png\n")
+    assert len(chosen(setting, extra=str(tmp_path / "list.csv")).rows) == found.own + 2
