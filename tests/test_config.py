@@ -20,6 +20,13 @@ from derm_ml.errors import UserError
         (PretrainConfig, {"invariance": "none", "invariance_weight": 2.0}, "invariance_weight=2 is for an invariance"),
         (PretrainConfig, {"likelihood": "none", "decoder_width": 1.0}, "decoder_width=1 is for a likelihood"),
         (PretrainConfig, {"likelihood": "none", "objective": "elbo"}, "objective=elbo needs a likelihood"),
+        (PretrainConfig, {"likelihood": "none", "regulariser": "tc"}, "regulariser=tc is for a likelihood"),
+        (PretrainConfig, {"likelihood": "none", "beta": 6.0}, "beta=6 is for a likelihood"),
+        (PretrainConfig, {"likelihood": "none", "free_bits": 0.1}, "free_bits=0.1 is for regulariser=kl and a"),
+        (PretrainConfig, {"likelihood": "none", "kl_cycles": 2}, "kl_cycles=2 is for a likelihood"),
+        (PretrainConfig, {"kl_warmup": 13}, "kl_warmup=13 does not fit"),
+        (PretrainConfig, {"keep": "best", "patience": 1}, "patience=1 cannot stop 12 epochs with a probe every 6"),
+        (PretrainConfig, {"keep": "best", "patience": 3, "figures_every": 3}, "give a smaller figures_every"),
         (PretrainConfig, {"augment": 0.0, "crop": 1.0, "artefacts": 0.0}, "two views of an image are the same"),
         (FinetuneConfig, {"mode": "half"}, "frozen, full"),
         (FinetuneConfig, {"label_fraction": 0.0}, "above 0"),
@@ -27,6 +34,7 @@ from derm_ml.errors import UserError
         (FinetuneConfig, {"erase": "artefacts", "mode": "full"}, "all weights train"),
         (FinetuneConfig, {"erase": "artefacts", "encoder": "pixels"}, "encoder=pixels has none"),
         (CompareConfig, {"erase": "artefacts", "modes": "full"}, "all weights train"),
+        (CompareConfig, {"erase": "artefacts", "modes": "frozen,full"}, "all weights train"),
         (CompareConfig, {"arms": "vae,resnet"}, "'resnet'"),
         (CompareConfig, {"arms": " , "}, "empty"),
         (CompareConfig, {"features": "latent"}, "VAE only"),
@@ -64,8 +72,14 @@ def test_the_papers_vae_is_four_parameters_away_and_no_other_counts_as_it():
     assert PretrainConfig(**PLAIN).plain
     assert PretrainConfig(**PLAIN, beta=8.0, latent_dim=16).plain  # the paper searches beta
     others = {"augment": 3.0, "crop": 0.4, "artefacts": 0.2, "invariance": "infonce", "likelihood": "laplace"}
-    for name, value in (others | {"latent": "map", "regulariser": "tc", "mask": 0.5, "free_bits": 0.1}).items():
+    others |= {"latent": "map", "regulariser": "tc", "mask": 0.5, "free_bits": 0.1, "kl_cycles": 2}
+    for name, value in others.items():
         assert not PretrainConfig(**{**PLAIN, name: value}).plain, name
+
+
+def test_what_would_stop_a_training_or_weighs_nothing_is_taken():
+    assert PretrainConfig(keep="best", patience=3, figures_every=2).patience == 3
+    assert PretrainConfig(likelihood="none", beta=0.0).method == "InfoNCE"
 
 
 def test_hidden_squares_alone_make_two_views():

@@ -17,6 +17,7 @@ from derm_ml.config.heads import (
     DesignConfig,
     FinetuneConfig,
     HeadConfig,
+    check_erased,
 )
 from derm_ml.config.pretraining import INVARIANCES, LIKELIHOODS, REGULARISERS, PretrainConfig
 
@@ -38,5 +39,6 @@ __all__ = [
     "HeadConfig",
     "PretrainConfig",
     "SearchConfig",
+    "check_erased",
     "resolved",
 ]

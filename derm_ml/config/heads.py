@@ -50,7 +50,7 @@ class FinetuneConfig(HeadConfig, SearchConfig):
         super().__post_init__()
         in_range("label_fraction", self.label_fraction, 0, 1, open_low=True)
         one_of("mode", self.mode, MODES)
-        _check_erased(self.erase, (self.mode,))
+        check_erased(self.erase, (self.mode,))
         if self.erase != "none" and self.encoder in FLOORS:
             raise UserError(f"erase={self.erase} is for an encoder's features, and encoder={self.encoder} has none")
 
@@ -77,7 +77,7 @@ class DesignConfig(HeadConfig):
         for name, allowed in (("protocols", PROTOCOLS), ("modes", MODES)):
             for value in self._listed(name):
                 one_of(name, value, allowed)
-        _check_erased(self.erase, self.mode_names)
+        check_erased(self.erase, self.mode_names)
         for fraction in self.fractions:
             in_range("label_fractions", fraction, 0, 1, open_low=True)
 
@@ -161,6 +161,13 @@ class AblateConfig(DesignConfig):
             raise UserError("plan is empty: give a TOML file with the arms to pretrain and compare")
 
 
-def _check_erased(erase: str, modes: tuple[str, ...]) -> None:
-    if erase != "none" and "frozen" not in modes:
-        raise UserError(f"erase={erase} is for frozen features, and all weights train: leave erase=none")
+def check_erased(erase: str, modes: tuple[str, ...]) -> None:
+    """What is erased from frozen features would be learnt anew where all weights train.
+
+    Raises:
+        UserError: both were asked for.
+    """
+    if erase != "none" and "full" in modes:
+        raise UserError(
+            f"erase={erase} is for frozen features, and with mode full all weights train: leave one of them"
+        )

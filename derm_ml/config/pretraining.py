@@ -70,7 +70,7 @@ class PretrainConfig(SearchConfig):
         Its beta is searched for, so any will do.
         """
         given = (self.latent, self.likelihood, self.regulariser, self.invariance, self.extra)
-        parts = (self.mask, self.noise, self.artefacts, self.free_bits, 1 - self.crop)
+        parts = (self.mask, self.noise, self.artefacts, self.free_bits, self.kl_cycles, 1 - self.crop)
         return given == ("vector", "gaussian", "kl", "none", "") and not any(parts) and self.augment <= 1
 
     @property
@@ -104,7 +104,7 @@ class PretrainConfig(SearchConfig):
         in_range("capacity", self.capacity, 0, 1e6)
         in_range("kl_cycles", self.kl_cycles, 0, self.epochs)
         self._refuse_idle()
-        in_range("kl_warmup", self.kl_warmup, 0, 100_000)
+        in_range("kl_warmup", self.kl_warmup, 0, self.epochs)
         in_range("augment", self.augment, 0, 5)
         in_range("crop", self.crop, 0.05, 1)
         in_range("artefacts", self.artefacts, 0, 1)
@@ -126,12 +126,22 @@ class PretrainConfig(SearchConfig):
         in_range("patience", self.patience, 0, 100_000)
         if self.patience and self.keep != "best":
             raise UserError("patience stops after the best encoder, so it needs keep=best")
+        probes = -(-self.epochs // self.figures_every)
+        if self.patience and probes < self.patience + 2:
+            raise UserError(
+                f"patience={self.patience} cannot stop {self.epochs} epochs with a probe every {self.figures_every} "
+                f"(figures_every): it waits for {self.patience + 1} probes and saves what is left: give a smaller "
+                "figures_every"
+            )
 
     def _refuse_idle(self) -> None:
         """What would change nothing was meant to change something."""
         needed = {
-            "free_bits": (self.regulariser == "kl", "regulariser=kl"),
+            "regulariser": (self.decodes, "a likelihood"),
+            "beta": (self.decodes or self.beta == 0, "a likelihood"),
+            "free_bits": (self.regulariser == "kl" and self.decodes, "regulariser=kl and a likelihood"),
             "capacity": (self.regulariser == "capacity", "regulariser=capacity"),
+            "kl_cycles": (self.decodes, "a likelihood"),
             "kl_warmup": (self.kl_cycles == 0, "kl_cycles=0"),
             "invariance_weight": (self.invariance != "none", "an invariance"),
             "decoder_width": (self.decodes, "a likelihood"),
@@ -140,4 +150,5 @@ class PretrainConfig(SearchConfig):
         for name, (met, need) in needed.items():
             value = getattr(self, name)
             if value != defaults[name] and not met:
-                raise UserError(f"{name}={value:g} is for {need}, and changes nothing here: leave it out")
+                shown = f"{value:g}" if isinstance(value, float) else value
+                raise UserError(f"{name}={shown} is for {need}, and changes nothing here: leave it out")

@@ -65,7 +65,7 @@ def encoder_record(
     state = {key: value.contiguous() for key, value in encoder.backbone.state_dict().items()}
     metadata = {**facts, "preprocessing": json.dumps(preprocessing)}
     save_file(state, weights, metadata=metadata)
-    score = "probe/auroc" if "probe/auroc" in metrics else "val/elbo"  # without labels nothing can be probed
+    score = score_name(metrics)
     whole = {key: value.detach().cpu().contiguous() for key, value in vae.state_dict().items()}
     save_file(whole, folder / "vae.safetensors", metadata=metadata)
     return EncoderRecord(
@@ -79,6 +79,11 @@ def encoder_record(
         score=float(metrics[score]),
         score_name=score,
     )
+
+
+def score_name(metrics: Mapping[str, float]) -> str:
+    """What encoders are chosen by: without labels nothing can be probed."""
+    return "probe/auroc" if "probe/auroc" in metrics else "val/elbo"
 
 
 def objective_text(config: PretrainConfig) -> str:
@@ -117,7 +122,11 @@ def _card(
     recipe = ", ".join(f"{name} {facts.get(name, getattr(config, name))}" for name in names)
     more = len(chosen.rows) - chosen.own
     others = f" and {more:,} images of another collection (fingerprint {chosen.extra[:16]})" if more else ""
-    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()))
+    kept = f"{metrics['epoch']:.0f} of {config.epochs}" + f", the best by {score_name(metrics)}" * (
+        config.keep == "best"
+    )
+    shown = {name: value for name, value in sorted(metrics.items()) if name != "epoch"}
+    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in shown.items())
     return f"""# Dermatology encoder: {facts["backbone"]}, {config.image_size} px
 
 A {facts["backbone"]} pretrained from scratch {_manner(config)} on {chosen.own:,}
@@ -128,7 +137,7 @@ Input: RGB in [0, 1], NCHW, {config.image_size} x {config.image_size}; {preproce
 inside the model; with the safetensors file in timm, normalise with mean {preprocessing["mean"]} and std
 {preprocessing["std"]}. Output: the spatial means of every stage's feature map, concatenated.
 
-Recipe: {recipe}.
+Recipe: {recipe}. Weights: after epoch {kept}.
 
 For research. It is no medical device; nothing was measured on other cameras, clinics or skin types.
 

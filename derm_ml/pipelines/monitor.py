@@ -37,10 +37,16 @@ class Monitor:
         self.val = setting.dataset.rows("val")
 
     def every_epoch(self) -> dict[str, float]:
-        """Both sides' ELBO in its parts, the gap of the loss, active units, the decoder's scale."""
+        """Both sides' ELBO in its parts, the gap of the loss, active units, the decoder's scale.
+
+        Where nothing is decoded there is no ELBO: the rate and the active units are left.
+        """
         train, _ = evaluate_elbo(self.objective, self.setting.batches(self.seen), self.setting.precision)
         val, means = evaluate_elbo(self.objective, self.setting.batches(self.val), self.setting.precision)
-        return elbo_metrics(train, val, means) | {"sigma": float(self.objective.model.log_sigma.detach().exp())}
+        measured = elbo_metrics(train, val, means)
+        if self.objective.likelihood is None:
+            return {name: measured[name] for name in ("train/rate", "val/rate", "active_units")}
+        return measured | {"sigma": float(self.objective.model.log_sigma.detach().exp())}
 
     def now_and_then(self) -> dict[str, float]:
         """The frozen probe on validation, and how views of validation images lie."""

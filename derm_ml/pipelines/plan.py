@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from derm_ml.config import ERASED, FEATURES, FLOORS, AblateConfig, PretrainConfig, SearchConfig
+from derm_ml.config import ERASED, FEATURES, FLOORS, AblateConfig, PretrainConfig, SearchConfig, check_erased
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import choose_backbone, choose_own_backbone
 
@@ -105,6 +105,10 @@ def _planned(config: AblateConfig, name: str, given: dict[str, Any], own: dict[s
     erase = given.pop("erase", config.erase)
     if erase not in ERASED or own.get("encoder") in FLOORS and "erase" in own:
         raise UserError(f"{where}: erase={erase!r} does not fit: choose none, or artefacts of an encoder's features")
+    try:
+        check_erased(erase, config.mode_names)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
     if "encoder" in own:
         kind = own["encoder"]
         if kind not in GIVEN:

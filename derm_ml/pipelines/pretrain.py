@@ -39,7 +39,7 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A VAE, its last or best; its metrics then; its training's speed (0: none was left); what it was trained on."""
+    """A VAE, its last or best; its metrics and `epoch` then; its training's speed (0: none was left); its images."""
 
     vae: ConvVae
     metrics: Mapping[str, float]
@@ -74,7 +74,7 @@ def run(
     setting = prepare_setting(config, tracker)
     trained = train(config, setting, tracker, folder, publish=publish, resume=config.resume)
     said = artefact_figures(FeatureExtractor(trained.vae.encoder), setting)
-    tracker.log_metrics(said, step=config.epochs)
+    tracker.log_metrics(said, step=int(trained.metrics["epoch"]))
     metrics = {**trained.metrics, **said}
     record = encoder_record(trained.vae, setting, config, metrics, trained.images, folder)
     uri = tracker.log_encoder(record)
@@ -133,10 +133,12 @@ def train(
     with progress("Pretraining", count * (config.epochs - trainer.epoch)) as bar:
         while trainer.epoch < config.epochs and not best.exhausted:
             began, burnt = time.perf_counter(), time.process_time()
-            trainer.train_epoch(training_batches(config, setting, chosen, trainer.epoch), bar)
+            seen = trainer.train_epoch(training_batches(config, setting, chosen, trainer.epoch), bar)
             trained, seconds = trained + count, seconds + time.perf_counter() - began
             cpu += time.process_time() - burnt
-            metrics = monitor.every_epoch() | {"images_per_second": trained / seconds, "cpu_minutes": cpu / 60}
+            metrics = {"epoch": trainer.epoch, "images_per_second": trained / seconds, "cpu_minutes": cpu / 60}
+            metrics |= {"train/invariance": seen["invariance"]} if "invariance" in seen else {}
+            metrics |= monitor.every_epoch()
             if trainer.epoch == config.epochs or trainer.epoch % config.figures_every == 0:
                 if publish and objective.likelihood:
                     publish(take_snapshot(vae, setting, trainer.epoch))
@@ -148,7 +150,7 @@ def train(
             save_checkpoint(checkpoint, trainer, {**identity, **best.facts(), "cpu": cpu})
             watch(trainer.epoch, metrics)
     if not metrics:  # resumed after its last epoch
-        metrics = monitor.every_epoch() | monitor.now_and_then()
+        metrics = {"epoch": trainer.epoch, **monitor.every_epoch(), **monitor.now_and_then()}
     speed = trained / seconds if seconds else 0.0
     return Trained(vae, best.restore(vae) or metrics, speed, chosen)
 
@@ -161,6 +163,11 @@ def build(config: PretrainConfig, setting: Setting, images: int) -> tuple[ConvVa
     """
     name = choose_own_backbone(config.backbone, setting.device)
     encoder = build_encoder(name, config.image_size, derive_seed(config.seed, "encoder"))
+    if config.latent == "map" and encoder.side == 1:
+        raise UserError(
+            f"latent=map: the last map of {name} at {config.image_size} px has one position, so that it would be a "
+            "vector: give latent=vector, a larger image_size, or derm_small"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "decoder"))
         try:

@@ -42,6 +42,8 @@ class PretrainTask:
         self.goals: tuple[Goal, ...] = GOALS[chosen_goal(config, setting)]
         self.space: Mapping[str, Range] = parse_space(config)
         self.epochs = config.epochs
+        if "beta" in self.space and not config.decodes:
+            raise UserError("space=beta: beta weighs nothing with likelihood=none: give space=lr")
         if "beta" in self.space and config.kl_warmup >= config.epochs and not config.kl_cycles:
             reason = f"kl_warmup={config.kl_warmup} is not shorter than epochs={config.epochs}"
             note_line(f"{reason}: no trial's beta reaches its value")

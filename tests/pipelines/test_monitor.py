@@ -11,6 +11,7 @@ from derm_ml.errors import UserError
 from derm_ml.models.backbones import build_encoder
 from derm_ml.models.vae import ConvVae
 from derm_ml.pipelines import pretrain
+from derm_ml.pipelines.encoder_record import encoder_record
 from derm_ml.pipelines.monitor import Best, Monitor, alignment, uniformity
 from derm_ml.pipelines.setup import prepare_setting
 from derm_ml.tracking.base import NullTracker
@@ -87,7 +88,40 @@ def test_patience_ends_a_training_and_the_best_encoder_is_kept(tmp_path, monkeyp
         record=lambda epoch, metrics: weights.append(load_file(tmp_path / "best.safetensors")),
     )
     assert len(weights) == 4  # of five epochs: two without a better one were enough
-    assert trained.metrics["probe/auroc"] == 0.8
+    assert (trained.metrics["probe/auroc"], trained.metrics["epoch"]) == (0.8, 2)
+    record = encoder_record(
+        trained.vae, prepare_setting(config, NullTracker()), config, trained.metrics, trained.images, tmp_path
+    )
+    assert "Weights: after epoch 2 of 5, the best by probe/auroc." in record.card
     expected, given = weights[1], trained.vae.state_dict()
     assert all(torch.equal(value, given[key]) for key, value in expected.items())
     assert any(not torch.equal(value, weights[0][key]) for key, value in expected.items())
+
+
+class Killed(Exception):
+    """As by a power cut."""
+
+
+def test_an_early_stop_is_the_same_after_an_interruption(tmp_path, monkeypatch):
+    scores = {1: 0.6, 2: 0.8, 3: 0.7, 4: 0.75, 5: 0.9}
+    given = {"data": "synthetic:n=80,size=32,seed=0", "image_size": 32, "backbone": "test_efficientnet"}
+    config = PretrainConfig(**given, epochs=5, figures_every=1, keep="best", patience=2, latent_dim=4)
+    setting = prepare_setting(config, NullTracker())
+
+    def train(folder, resume="", dies_at=0):
+        done = iter(range(3 if resume else 1, 6))
+        monkeypatch.setattr(Monitor, "now_and_then", lambda self: {"probe/auroc": scores[next(done)]})
+
+        def watch(epoch, metrics):
+            if epoch == dies_at:
+                raise Killed
+
+        return pretrain.train(config, setting, NullTracker(), folder, watch=watch, resume=resume)
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(tmp_path / "cut", dies_at=2)
+    again = train(tmp_path / "cut", resume="it")
+    assert (again.metrics["epoch"], again.metrics["probe/auroc"]) == (2, 0.8) == (whole.metrics["epoch"], 0.8)
+    expected, found = whole.vae.state_dict(), again.vae.state_dict()
+    assert all(torch.equal(value, found[key]) for key, value in expected.items())

@@ -1,5 +1,6 @@
 """The plan's door: what reaches an arm, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def test_an_untrained_arm_is_the_network_that_would_be_pretrained(plan):
     cpu = torch.device("cpu")
     arms = read_plan(plan("[arms.a]\n[arms.b]\nencoder = 'random'\n[arms.c]\nencoder = 'imagenet'\n"))
     assert [arm.network(cpu) for arm in arms] == ["derm_medium", "derm_medium", "tf_efficientnet_lite0"]
+
+
+def test_nothing_is_erased_where_all_weights_train(plan):
+    config = plan("[arms.a]\n[arms.b]\nerase = 'artefacts'\n")
+    assert [arm.erase for arm in read_plan(config)] == ["none", "artefacts"]
+    with pytest.raises(UserError, match="arm b: erase=artefacts is for frozen features"):
+        read_plan(replace(config, modes="frozen,full"))
 
 
 @pytest.mark.parametrize(
