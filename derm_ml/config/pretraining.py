@@ -54,7 +54,7 @@ class PretrainConfig(SearchConfig):
     noise: float = option(0.0, "standard deviation of the noise on what the encoder sees; images are in [0, 1]")
     invariance: str = option("infonce", "of the posterior mean between two views: none, infonce, vicreg or barlow")
     invariance_weight: float = option(1.0, "of the invariance, against nats a pixel value")
-    figures_every: int = option(6, "epochs between probes, and reconstruction, sample and traversal figures")
+    figures_every: int = option(3, "epochs between probes, and reconstruction, sample and traversal figures")
     keep: str = option("last", "the encoder that is kept: last, or best (of the probes on validation)")
     patience: int = option(0, "probes without a better one after which training stops (keep=best; 0: never)")
     space: str = option(

@@ -4,13 +4,21 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from derm_ml.config import CompareConfig
+from derm_ml.config import CompareConfig, HeadConfig
+from derm_ml.data.dataset import prepare
 from derm_ml.errors import NoEncoder, UserError
+from derm_ml.models.backbones import build_encoder
+from derm_ml.models.heads import FeatureExtractor
 from derm_ml.pipelines import compare, finetune, planted, protocols
 from derm_ml.pipelines.external import class_map
+from derm_ml.pipelines.full import FullTraining
+from derm_ml.pipelines.setup import Setting
 from derm_ml.results import Place
 from derm_ml.tracking.base import RecordingTracker
+from derm_ml.training.trainer import Precision
 
 SMALL = {
     "data": "synthetic:n=160,size=40,seed=1", "image_size": 32, "backbone": "test_efficientnet", "epochs": 2,
@@ -179,11 +187,29 @@ def test_an_encoder_is_needed_for_every_split_before_anything_is_trained(tmp_pat
 
 
 def test_full_fine_tuning_feeds_every_encoder_the_same_augmented_images(tmp_path):
-    made = run(tmp_path, modes="frozen,full", protocols="identical", seeds=1, epochs=1)
+    weights = tmp_path / "other.safetensors"
+    save_file(build_encoder("test_efficientnet", 32, 9).backbone.state_dict(), weights)
+    told = {"arms": "random,imagenet,pixels", "imagenet_weights": str(weights)}
+    made = run(tmp_path, modes="frozen,full", protocols="identical", seeds=1, epochs=1, **told)
     full = Place("identical", "full", 1.0)
     assert {each.place for each in made.runs} == {ALL, full}
-    random, pixels = (made.of(arm, full)[0].feed for arm in ("random", "pixels"))
-    assert random != pixels  # a floor has no weights to fine-tune: its head is fed features
+    random, imagenet, pixels = (made.of(arm, full)[0] for arm in ("random", "imagenet", "pixels"))
+    assert random.feed == imagenet.feed != pixels.feed  # a floor has no weights to fine-tune: its head is fed features
+    assert not np.allclose(random.val_probabilities, imagenet.val_probabilities)
+
+
+def test_full_fine_tuning_moves_the_encoder_and_starts_at_the_weights_it_was_given(tmp_path):
+    device = torch.device("cpu")
+    setting = Setting(prepare(SMALL["data"], 32, 0), device, Precision(device))
+    encoder = build_encoder("test_efficientnet", 32, 0)
+    before = {name: value.clone() for name, value in encoder.named_parameters() if value.requires_grad}
+    rows = {split: setting.dataset.rows(split, labelled=True) for split in ("train", "val")}
+    training = FullTraining(FeatureExtractor(encoder), setting, rows["train"], rows["val"], HeadConfig(epochs=1), 0)
+    now = dict(training.trainer.objective.model.extractor.encoder.named_parameters())
+    assert all(torch.equal(now[name], value) for name, value in before.items())
+    training.step()
+    now = dict(training.trainer.objective.model.extractor.encoder.named_parameters())
+    assert [name for name, value in before.items() if torch.equal(now[name], value)] == []
 
 
 def test_external_images_are_scored_under_our_names(tmp_path):
