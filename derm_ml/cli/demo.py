@@ -11,7 +11,6 @@ from derm_ml.errors import UserError
 from derm_ml.tracking.server import tracking_uri
 
 EXPERIMENT = "demo"
-QUICK = {"pretrain": {"epochs": "12", "figures_every": "6"}, "finetune": {}, "compare": {"seeds": "3"}}
 
 
 def demo(data: str) -> None:
@@ -25,16 +24,16 @@ def demo(data: str) -> None:
         raise UserError(f"{project}: no MLproject here: run the demo from a clone of the repository")
     spec = str(Path(data).absolute()) if Path(data).exists() else data
     os.environ["MLFLOW_TRACKING_URI"] = tracking_uri()
-    _step(project, "pretrain", spec, QUICK["pretrain"])
+    _step(project, "pretrain", spec)
     encoder = _latest_encoder()
     for arm in (encoder, "imagenet", "random", "pixels", "majority"):
-        _step(project, "finetune", spec, {"encoder": arm, **QUICK["finetune"]})
-    _step(project, "compare", spec, {"encoder": encoder, **QUICK["compare"]})
+        _step(project, "finetune", spec, encoder=arm)
+    _step(project, "compare", spec, encoder=encoder)
     print(f"encoder: {encoder} (models:/derm-encoder@champion is the best so far)")
     print(f"look: {Path(sys.executable).parent / 'mlflow'} ui --backend-store-uri {os.environ['MLFLOW_TRACKING_URI']}")
 
 
-def _step(project: Path, entry_point: str, data: str, parameters: dict[str, str]) -> None:
+def _step(project: Path, entry_point: str, data: str, **parameters: str) -> None:
     command = [sys.executable, "-m", "mlflow", "run", str(project), "-e", entry_point, "-b", "host"]
     command += ["--experiment-name", EXPERIMENT]
     for key, value in {"data": data, **parameters}.items():
