@@ -182,6 +182,8 @@ def test_ctrl_c_kills_the_run_and_resume_goes_on_in_it(database, tmp_path):
 BAD = [
     (["pretrain", "--lr", "abc"], "invalid float value: 'abc'"),
     (["pretrain", "--beta", "-1"], "beta=-1.0 does not fit"),
+    (["pretrain", "--epoch", "4"], "--epoch is not known: did you mean --epochs? (see derm-ml pretrain --help)"),
+    (["pretrain", "--extra", "nowhere"], "extra=nowhere: no such directory"),
     (["pretrain", "--image-size", "65"], "image_size=65"),
     (["pretrain", "--backbone", "resnet5O"], "did you mean"),
     (["pretrain", "--data", "nowhere"], "no such directory"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import NoReturn
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 from derm_ml.cli import registry, service
 from derm_ml.config import AblateConfig, CommonConfig, CompareConfig, FinetuneConfig, PretrainConfig
@@ -20,6 +22,9 @@ TYPES = {"str": str, "int": int, "float": float}
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **given})  # a parameter that is misspelt is none
+
     def error(self, message: str) -> NoReturn:
         """One line for people instead of the usage."""
         raise UserError(f"{message} (see {self.prog} --help)")
@@ -59,6 +64,22 @@ def build_parser() -> argparse.ArgumentParser:
     registry.add_parser(commands)
     service.add_parser(commands)
     return parser
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command line.
+
+    Raises:
+        UserError: it is none of ours; with the nearest name.
+    """
+    arguments, unknown = build_parser().parse_known_args(words)
+    if not unknown:
+        return arguments
+    name = next((word for word in unknown if word.startswith("-")), unknown[0]).split("=")[0]
+    kind = ENTRY_POINTS.get(arguments.command)
+    close = get_close_matches(name, ["--" + item.name.replace("_", "-") for item in fields(kind)] if kind else [], n=1)
+    hint = f": did you mean {close[0]}?" if close else ""
+    raise UserError(f"{name} is not known{hint} (see derm-ml {arguments.command} --help)")
 
 
 def _debug(parser: argparse.ArgumentParser) -> None:

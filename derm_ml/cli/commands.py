@@ -118,6 +118,8 @@ def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
     for path in sorted(report.parent.iterdir()):
         tracker.log_file(path, "report")
     print(told(answer, table))
+    if config.erase != "none":
+        print(f"features of all encoders: {comparison.readout}")
     print(_promotion(comparison, tracker))
     print(f"report: {report.absolute()}")
 
@@ -137,12 +139,15 @@ def _ablate(config: AblateConfig, tracker: MlflowTracker) -> None:
 
 def _promotion(comparison: Comparison, tracker: MlflowTracker) -> str:
     """Move `champion` where the rule says so; what was decided, in a line."""
-    from derm_ml.tracking.promotion import decide
+    from derm_ml.tracking.promotion import NAME, alias, decide
     from derm_ml.verdict.evidence import evidence_of
 
     evidence = evidence_of(comparison, tracker.run_id)
     if evidence is None or not evidence.challenger.startswith("models:/"):
-        return "champion: unchanged (no registered challenger was compared with a champion of this data and split)"
+        held = alias(tracker.client, "champion")
+        if held and comparison.splits[0].encoder == f"models:/{NAME}/{held.version}":
+            return f"champion: {comparison.splits[0].encoder}, the encoder that was compared"
+        return "champion: unchanged (no other registered encoder of this data and split was compared with it)"
     decision = decide(tracker.client, evidence)
     tracker.set_tags({"promotion": decision.reason})
     return f"champion: {'moved to' if decision.promoted else 'not'} {evidence.challenger}: {decision.reason}"

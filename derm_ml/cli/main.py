@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from types import FrameType
 
-from derm_ml.cli.arguments import ENTRY_POINTS, build_parser, config_from
+from derm_ml.cli.arguments import ENTRY_POINTS, config_from, parse
 from derm_ml.errors import UserError
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> None:
-    arguments = build_parser().parse_args(words)
+    arguments = parse(words)
     if arguments.command in ENTRY_POINTS:
         config = config_from(arguments)
         from derm_ml.tracking.server import check_server, tracking_uri

@@ -169,5 +169,5 @@ def check_erased(erase: str, modes: tuple[str, ...]) -> None:
     """
     if erase != "none" and "full" in modes:
         raise UserError(
-            f"erase={erase} is for frozen features, and with mode full all weights train: leave one of them"
+            f"erase={erase} is for frozen features, and with full all weights train: leave out erase or full"
         )

@@ -124,27 +124,27 @@ class PretrainConfig(SearchConfig):
         in_range("figures_every", self.figures_every, 1, 100_000)
         one_of("keep", self.keep, ("last", "best"))
         in_range("patience", self.patience, 0, 100_000)
-        if self.patience and self.keep != "best":
-            raise UserError("patience stops after the best encoder, so it needs keep=best")
-        probes = -(-self.epochs // self.figures_every)
-        if self.patience and probes < self.patience + 2:
+        often = (self.epochs - 1) // (self.patience + 1)  # so many probes, and epochs left to save
+        if self.patience and not often:
+            raise UserError(f"patience={self.patience} cannot stop {self.epochs} epochs: give more epochs")
+        if self.patience and (self.keep != "best" or self.figures_every > often):
             raise UserError(
-                f"patience={self.patience} cannot stop {self.epochs} epochs with a probe every {self.figures_every} "
-                f"(figures_every): it waits for {self.patience + 1} probes and saves what is left: give a smaller "
-                "figures_every"
+                f"patience={self.patience} waits for {self.patience + 1} probes: it needs keep=best and, for "
+                f"{self.epochs} epochs, figures_every={often} or less"
             )
 
     def _refuse_idle(self) -> None:
         """What would change nothing was meant to change something."""
+        likelihood = "a likelihood other than none"
         needed = {
-            "regulariser": (self.decodes, "a likelihood"),
-            "beta": (self.decodes or self.beta == 0, "a likelihood"),
-            "free_bits": (self.regulariser == "kl" and self.decodes, "regulariser=kl and a likelihood"),
+            "regulariser": (self.decodes, likelihood),
+            "beta": (self.decodes or self.beta == 0, likelihood),
+            "free_bits": (self.regulariser == "kl" and self.decodes, "regulariser=kl and a likelihood other than none"),
             "capacity": (self.regulariser == "capacity", "regulariser=capacity"),
-            "kl_cycles": (self.decodes, "a likelihood"),
+            "kl_cycles": (self.decodes, likelihood),
             "kl_warmup": (self.kl_cycles == 0, "kl_cycles=0"),
             "invariance_weight": (self.invariance != "none", "an invariance"),
-            "decoder_width": (self.decodes, "a likelihood"),
+            "decoder_width": (self.decodes, likelihood),
         }
         defaults = {item.name: item.default for item in fields(self)}
         for name, (met, need) in needed.items():

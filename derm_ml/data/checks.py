@@ -34,8 +34,12 @@ def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.Data
     table = table[table["content"].isin(cache.rows)]
     table = table.sort_values(["content", "rank", "image_id"], ignore_index=True).drop(columns="rank")
     labels = table.groupby("content")["label"].transform("nunique")
-    for row in table[labels > 1].itertuples():
-        report.refused.append((str(row.image_id), f"the same image has other labels elsewhere (here {row.label!r})"))
+    disagreeing = table[labels > 1]
+    for row in disagreeing.itertuples():
+        same = (disagreeing["content"] == row.content) & (disagreeing["label"] != row.label)
+        other = disagreeing[same].iloc[0]
+        reason = f"the same image has other labels: {row.label!r} here, {other['label']!r} in {other['image_id']}"
+        report.refused.append((str(row.image_id), f"{reason}: delete the wrong one"))
     table = table[labels == 1]
     copies = table.duplicated("content")
     originals = table[~copies].set_index("content")["image_id"]

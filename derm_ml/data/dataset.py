@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -64,16 +65,25 @@ class ImageDataset:
         return {split: int((self.table["split"] == split).sum()) for split in ("train", "val", "test")}
 
 
-def prepare(spec: str, image_size: int, split_seed: int | None, *, labelled: bool = True) -> ImageDataset:
+def prepare(
+    spec: str, image_size: int, split_seed: int | None, *, labelled: bool = True, parameter: str = "data"
+) -> ImageDataset:
     """Open, check, decode (or find decoded), split; without a split seed all images are test images.
 
     Args:
         labelled: False: no label is read, and none is needed.
+        parameter: what the user gave it as: what an error names.
 
     Raises:
         UserError: the data cannot be used; the message says what and what to do.
     """
-    source = open_source(spec, labelled=labelled)
+    try:
+        return _prepared(open_source(spec, labelled=labelled), image_size, split_seed)
+    except UserError as error:
+        raise UserError(re.sub("^data=", f"{parameter}=", str(error))) from error
+
+
+def _prepared(source: Source, image_size: int, split_seed: int | None) -> ImageDataset:
     cache = open_cache(source, image_size)
     report = DataReport([*cache.refused, *source.refused], cache.mended)
     table = without_leaks(distinct(source.records, cache, report), cache.near, report)

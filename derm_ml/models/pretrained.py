@@ -121,7 +121,9 @@ def read_safetensors(encoder: Encoder, path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except SafetensorError as error:
-        raise UserError(f"{path}: not a safetensors file ({error}): pickled checkpoints are not read") from error
+        raise UserError(
+            f"{path}: not a safetensors file ({error}): pickled checkpoints are not read; give one with timm's names"
+        ) from error
 
 
 def load_vae(encoder: Encoder, path: Path) -> ConvVae:

@@ -55,7 +55,7 @@ def run(config: AblateConfig, tracker: Tracker, folder: Path) -> Ablation:
         note_line(f"{grown}: its intervals hold if this number was chosen without looking at a result")
     pretrained = len({arm.unit for arm in arms if arm.planned.kind == "vae"})
     heads = sum(len(arm.places) for arm in arms) * config.seeds
-    note_line(f"{pretrained} pretrainings, then {heads} heads")
+    note_line(f"{pretrained} pretraining{'s' * (pretrained != 1)}, then {heads} heads")
     claims = Claims(folder / "locks")
     runs: list[ArmRun] = []
     with progress("Ablating", len(arms), "arms") as bar:

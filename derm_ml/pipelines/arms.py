@@ -12,6 +12,7 @@ from derm_ml.models.backbones import FeatureKind, build_encoder, choose_backbone
 from derm_ml.models.heads import Extractor, FeatureExtractor, LatentExtractor
 from derm_ml.models.pretrained import load_imagenet, load_safetensors, load_vae
 from derm_ml.pipelines.setup import Setting
+from derm_ml.progress import note_line
 from derm_ml.seeding import derive_seed
 
 
@@ -61,6 +62,8 @@ def build_arm(
             f"the {arm} arm needs an encoder: give encoder=models:/derm-encoder@champion, runs:/ID or a file"
         )
     check_unseen(files, setting)
+    if (made_for := files.facts.get("image_size", str(config.image_size))) != str(config.image_size):
+        note_line(f"{files.uri} was pretrained at {made_for} px and is given {config.image_size} px (image_size)")
     if config.features == "latent" and files.vae:
         return LatentExtractor(load_vae(encoder, files.vae)), files.uri
     load_safetensors(encoder, files.weights)

@@ -25,7 +25,7 @@ def open_external(config: CompareConfig, own: Setting) -> tuple[Setting, dict[st
     Raises:
         UserError: it cannot be read, a class name is not mapped, or nothing is left.
     """
-    dataset = prepare(config.external, config.image_size, None)
+    dataset = prepare(config.external, config.image_size, None, parameter="external")
     table = dataset.table.copy()
     names = class_map(config.external_classes, set(table["label"]) - {""}, own.dataset.classes)
     reasons = pd.Series("", index=table.index)

@@ -14,6 +14,7 @@ from derm_ml.data.joined import Joined, unseen_rows
 from derm_ml.data.splits import label_fraction
 from derm_ml.errors import UserError
 from derm_ml.pipelines.setup import Setting
+from derm_ml.progress import note_line
 from derm_ml.tracking.base import Tracker
 
 
@@ -37,7 +38,7 @@ def training_images(config: PretrainConfig, setting: Setting, tracker: Tracker) 
     rows = label_fraction(rows, dataset.groups(rows), np.zeros(len(rows)), config.image_fraction, config.split_seed)
     if not config.extra:
         return TrainingImages(dataset.images, rows, len(rows))
-    extra = prepare(config.extra, config.image_size, None, labelled=False)
+    extra = prepare(config.extra, config.image_size, None, labelled=False, parameter="extra")
     tracker.log_text(report_json(extra.report), "data/extra_report.json")
     chosen, left_out = unseen_rows(dataset, extra)
     refused = {"refused (data/extra_report.json)": len(extra.report.refused)}
@@ -45,6 +46,8 @@ def training_images(config: PretrainConfig, setting: Setting, tracker: Tracker) 
     if not len(chosen):
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
         raise UserError(f"extra={config.extra}: no image is left to train on: {reasons}")
+    told = "; ".join(f"{count:,} left out: {reason}" for reason, count in sorted(left_out.items()))
+    note_line(f"extra={config.extra}: {len(chosen):,} images join{'; ' * bool(told)}{told}")
     joined: np.ndarray = Joined(dataset.images, extra.images)  # type: ignore[assignment]
     tags = {"extra.fingerprint": extra.content, "extra.location": extra.location, "extra.images": str(len(chosen))}
     tracker.set_tags(tags | {"extra.left_out": json.dumps(left_out)})

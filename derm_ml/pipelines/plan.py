@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ GIVEN = ("imagenet", "random", *FLOORS)
 # the ablation's own, or no part of a single training
 _ELSEWHERE = {item.name for item in fields(SearchConfig)} - {"batch_size", "weight_decay", "backbone", "precision"}
 _ELSEWHERE |= {"space", "objective", "resume"}
+_OF_THE_RUN = _ELSEWHERE & {item.name for item in fields(AblateConfig)}
 ALLOWED = [item.name for item in fields(PretrainConfig) if item.name not in _ELSEWHERE]
 
 
@@ -119,8 +121,13 @@ def _planned(config: AblateConfig, name: str, given: dict[str, Any], own: dict[s
     types = {item.name: str(item.type) for item in fields(PretrainConfig)}
     kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
     for key, value in given.items():
+        if key in _OF_THE_RUN:
+            raise UserError(f"{where}: {key} is the ablation's own: give --{key.replace('_', '-')} beside the plan")
         if key not in ALLOWED:
-            raise UserError(f"{where}: {key} is not known: choose of backbone, features, erase, {', '.join(ALLOWED)}")
+            known = ["features", "erase", *ALLOWED]
+            close = get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"choose of {', '.join(known)}"
+            raise UserError(f"{where}: {key} is not known: {hint}")
         if not isinstance(value, kinds[types[key]]) or isinstance(value, bool):
             raise UserError(f"{where}: {key}={value!r} is not of type {types[key]}")
     planned = Planned(name, "vae", backbone, features, erase, given)

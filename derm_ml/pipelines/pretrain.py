@@ -22,12 +22,12 @@ from derm_ml.objectives.corruption import Corruption
 from derm_ml.objectives.elbo import ElboObjective
 from derm_ml.objectives.views import TwoViewObjective
 from derm_ml.pipelines.artefact_probe import artefact_figures
-from derm_ml.pipelines.encoder_record import encoder_record
+from derm_ml.pipelines.encoder_record import encoder_record, score_name
 from derm_ml.pipelines.images import TrainingImages, training_images
 from derm_ml.pipelines.monitor import Best, Monitor
 from derm_ml.pipelines.setup import Setting, place, prepare_setting
 from derm_ml.pipelines.snapshot import take_snapshot
-from derm_ml.progress import progress
+from derm_ml.progress import note_line, progress
 from derm_ml.results import VaeSnapshot
 from derm_ml.seeding import derive_seed, torch_generator
 from derm_ml.tracking.base import Tracker
@@ -75,6 +75,7 @@ def run(
     trained = train(config, setting, tracker, folder, publish=publish, resume=config.resume)
     said = artefact_figures(FeatureExtractor(trained.vae.encoder), setting)
     tracker.log_metrics(said, step=int(trained.metrics["epoch"]))
+    tracker.set_tags({"kept.epoch": f"{trained.metrics['epoch']:.0f}"})
     metrics = {**trained.metrics, **said}
     record = encoder_record(trained.vae, setting, config, metrics, trained.images, folder)
     uri = tracker.log_encoder(record)
@@ -136,23 +137,27 @@ def train(
             seen = trainer.train_epoch(training_batches(config, setting, chosen, trainer.epoch), bar)
             trained, seconds = trained + count, seconds + time.perf_counter() - began
             cpu += time.process_time() - burnt
-            metrics = {"epoch": trainer.epoch, "images_per_second": trained / seconds, "cpu_minutes": cpu / 60}
+            metrics = {"images_per_second": trained / seconds, "cpu_minutes": cpu / 60}
             metrics |= {"train/invariance": seen["invariance"]} if "invariance" in seen else {}
             metrics |= monitor.every_epoch()
             if trainer.epoch == config.epochs or trainer.epoch % config.figures_every == 0:
                 if publish and objective.likelihood:
                     publish(take_snapshot(vae, setting, trainer.epoch))
                 metrics |= monitor.now_and_then()
-                best.offer(vae, metrics)
+                best.offer(vae, {**metrics, "epoch": trainer.epoch})
             tracker.log_metrics(metrics, step=trainer.epoch)
             tracker.flush()  # a checkpoint ahead of what is logged would leave a hole in the curves after a kill
             record(trainer.epoch, metrics)
             save_checkpoint(checkpoint, trainer, {**identity, **best.facts(), "cpu": cpu})
             watch(trainer.epoch, metrics)
     if not metrics:  # resumed after its last epoch
-        metrics = {"epoch": trainer.epoch, **monitor.every_epoch(), **monitor.now_and_then()}
+        metrics = monitor.every_epoch() | monitor.now_and_then()
     speed = trained / seconds if seconds else 0.0
-    return Trained(vae, best.restore(vae) or metrics, speed, chosen)
+    kept = best.restore(vae) or {**metrics, "epoch": trainer.epoch}
+    if config.keep == "best":
+        epochs = f"stopped after epoch {trainer.epoch} of {config.epochs}; " * (trainer.epoch < config.epochs)
+        note_line(f"{epochs}the weights of epoch {kept['epoch']:.0f} are kept, the best by {score_name(kept)}")
+    return Trained(vae, kept, speed, chosen)
 
 
 def build(config: PretrainConfig, setting: Setting, images: int) -> tuple[ConvVae, Trainer]:

@@ -138,4 +138,4 @@ def _embedded(path: Path) -> str:
 def told(found: Answer, arms: pd.DataFrame) -> str:
     """For a terminal: one line an arm, then the answers and what stands against them."""
     columns = ["arm", "macro AUROC", "accuracy", "log-loss", "gap (loss)"]
-    return "\n".join([arms[columns].to_string(index=False), "", *found.warnings, *found.lines])
+    return "\n".join([arms[columns].to_string(index=False), "", *found.lines, *found.warnings])

@@ -111,24 +111,26 @@ def find_encoder(
     Raises:
         NoEncoder: the message has the command that makes one.
     """
-    found = [
+    every = [
         version
         for version in client.search_model_versions(f"name='{NAME}'")
         if version.tags.get("data.fingerprint") == fingerprint
         and version.tags.get("data.split") == split_id
         and backbone in ("", version.tags.get("backbone"))
-        and version.tags.get("image_size") == str(size)
         and (not plain or version.tags.get("recipe", "plain") == "plain")
         and method in ("", version.tags.get("method"))
     ]
+    found = [version for version in every if version.tags.get("image_size") == str(size)]
     if not found:
+        sizes = sorted({int(version.tags["image_size"]) for version in every})
+        others = f" (at {', '.join(map(str, sizes))} px there is: image_size={sizes[0]})" if sizes else ""
         kind = " ".join(filter(None, ["plain" * plain, method, backbone, "encoder"]))
         given = (
             f" -P backbone={backbone}" * bool(backbone)
             + " -P invariance=none -P crop=1 -P augment=1 -P artefacts=0" * plain
         )
         raise NoEncoder(
-            f"no {kind} at {size} px is registered for this data and split: run "
+            f"no {kind} at {size} px is registered for this data and split{others}: run "
             f"`mlflow run . -e pretrain{given}` with the same data first, or give encoder=models:/..., runs:/ID or a "
             "file"
         )

@@ -43,11 +43,12 @@ def test_nothing_is_erased_where_all_weights_train(plan):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[arms.a]\n[arms.b]\nepoch = 3", "arm b: epoch is not known"),
+        ("[arms.a]\n[arms.b]\nepoch = 3", "arm b: epoch is not known: did you mean epochs?"),
+        ("[common]\nimage_size = 32\n[arms.a]\n[arms.b]", "image_size is the ablation's own: give --image-size beside"),
         ("[arms.a]\n[arms.b]\nepochs = 0", "arm b: epochs=0 does not fit"),
         ("[arms.a]\n[arms.b]\nepochs = '3'", "arm b: epochs='3' is not of type int"),
         ("[arms.a]\n[arms.b]\nepochs = true", "arm b: epochs=True is not of type int"),
-        ("[arms.a]\n[arms.b]\ntrials = 3", "arm b: trials is not known"),
+        ("[arms.a]\n[arms.b]\ntrials = 3", "arm b: trials is not known: choose of features"),
         ("[arms.a]\n[arms.b]\nprecision = 'fp64'", "arm b: precision='fp64' is not known"),
         ("[arms.a]\n[arms.b]\nencoder = 'vae'", "arm b: encoder='vae' is not known"),
         ("[arms.a]\n[arms.b]\nencoder = 'random'\nepochs = 3", "arm b: it is not pretrained, so epochs has no meaning"),

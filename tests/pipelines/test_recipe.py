@@ -137,3 +137,19 @@ def test_processor_time_is_the_trainings_without_what_is_measured(tmp_path, monk
         record=lambda epoch, metrics: minutes.append(metrics["cpu_minutes"]),
     )
     assert minutes == [1, 2, 3]
+
+
+def test_a_run_says_which_weights_it_kept(tmp_path, monkeypatch, capsys):
+    scores = iter([0.6, 0.8, 0.7])
+    monkeypatch.setattr(Monitor, "now_and_then", lambda self: {"probe/auroc": next(scores)})
+    monkeypatch.setattr(pretrain, "artefact_figures", lambda *given: {"artefact/hair": 0.5})
+    tracker = RecordingTracker()
+    config = PretrainConfig(**GIVEN, epochs=4, figures_every=1, keep="best", patience=1)
+    pretrain.run(config, tracker, lambda snapshot: None, tmp_path)
+    assert (
+        "stopped after epoch 3 of 4; the weights of epoch 2 are kept, the best by probe/auroc"
+        in capsys.readouterr().err
+    )
+    assert ("tags", {"kept.epoch": "2"}) in tracker.calls
+    assert ("metrics", (2, {"artefact/hair": 0.5})) in tracker.calls
+    assert not any("epoch" in value[1] for kind, value in tracker.calls if kind == "metrics")

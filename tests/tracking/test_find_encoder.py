@@ -38,5 +38,7 @@ def test_the_best_of_the_kind_that_is_asked_for(client, asked, version):
 def test_what_is_missing_is_named_with_the_command_that_makes_it(client):
     with pytest.raises(NoEncoder, match=r"no VICReg small encoder at 64 px .* -e pretrain -P backbone=small`"):
         find_encoder(client, "small", *PLACE, method="VICReg")
+    with pytest.raises(NoEncoder, match=r"no small encoder at 32 px .* \(at 64 px there is: image_size=64\): run"):
+        find_encoder(client, "small", 32, *PLACE[1:])
     with pytest.raises(NoEncoder, match=r"no plain other encoder .* -P invariance=none -P crop=1 -P augment=1"):
         find_encoder(client, "other", *PLACE, plain=True)
