@@ -26,7 +26,6 @@ class ImageDataset:
         images: uint8 [n, s, s, 3], memory-mapped, read-only.
         table: image_id, content, label, code (-1: unlabelled), group (a content key), split.
         fingerprint: hex SHA-256 over every image's content, label and group.
-        content: hex SHA-256 over the images alone: the same whether labels are read or not.
     """
 
     kind: str
@@ -37,7 +36,6 @@ class ImageDataset:
     table: pd.DataFrame
     report: DataReport
     fingerprint: str
-    content: str
     split_id: str
     source: Source | None = None  # where the images were read: for what is known beside images and labels
 
@@ -119,7 +117,6 @@ def _assemble(
         table=table,
         report=report,
         fingerprint=hashlib.sha256(lines.encode()).hexdigest(),
-        content=hashlib.sha256("\n".join(sorted(cache.rows)).encode()).hexdigest(),
         split_id=split_identity(table),
         source=source,
     )

@@ -122,7 +122,7 @@ def _dermamnist(size: str) -> Source:
 
             root.mkdir(parents=True, exist_ok=True)
             DermaMNIST(split="train", download=True, root=str(root), size=int(size))
-        except Exception as error:
+        except Exception as error:  # of the package or the network: its kind is told
             raise UserError(
                 f"data=dermamnist: {root / name} is not there and could not be downloaded ({type(error).__name__}): "
                 f"put {name} from Zenodo record 10519652 into {root}, or set DERM_ML_DATA to its folder"

@@ -43,7 +43,7 @@ def load_imagenet(encoder: Encoder, source: str = "auto") -> str:
     print(f"fetching ImageNet weights of {encoder.name} through timm", file=sys.stderr, flush=True)
     try:
         donor: Any = create(encoder.name, encoder.image_size, pretrained=True)
-    except Exception as error:
+    except Exception as error:  # of timm, the hub or the network: whatever it is, its reason is told
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if "size mismatch" in str(error):
             raise UserError(_made_for(encoder)) from error

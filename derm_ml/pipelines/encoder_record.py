@@ -59,7 +59,7 @@ def encoder_record(
         "precision": str(choose_precision(config.precision, setting.device)),
         "derm_ml": __version__,
     }
-    facts |= {"data.extra": chosen.extra} if chosen.extra else {}
+    facts |= {"data.extra": chosen.extra, "data.extra.sample": chosen.sample} if chosen.extra else {}
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "encoder.safetensors"
     state = {key: value.contiguous() for key, value in encoder.backbone.state_dict().items()}

@@ -13,7 +13,7 @@ import pandas as pd
 from derm_ml.config import CompareConfig
 from derm_ml.data.dataset import ImageDataset, prepare
 from derm_ml.errors import UserError
-from derm_ml.pipelines.arms import EncoderFiles
+from derm_ml.pipelines.arms import EncoderFiles, joined_pretraining
 from derm_ml.pipelines.setup import Setting
 
 
@@ -49,8 +49,7 @@ def check_external(dataset: ImageDataset, encoders: Sequence[EncoderFiles]) -> N
         UserError: naming the encoder.
     """
     for files in encoders:
-        facts = {files.facts.get("data.extra"), files.facts.get("data.fingerprint")}
-        if facts & {dataset.content, dataset.fingerprint}:
+        if files.facts.get("data.fingerprint") == dataset.fingerprint or joined_pretraining(files, dataset):
             raise UserError(
                 f"external: {files.uri} was pretrained with images of this collection: it is not external to it; "
                 "compare an encoder that was pretrained without"

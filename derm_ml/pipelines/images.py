@@ -17,6 +17,9 @@ from derm_ml.pipelines.setup import Setting
 from derm_ml.progress import note_line
 from derm_ml.tracking.base import Tracker
 
+SAMPLED = 64  # images of another collection whose digests go with the encoder: the least are a random choice
+DIGITS = 16  # hexadecimal, of a digest
+
 
 class TrainingImages(NamedTuple):
     """uint8 [n, s, s, 3] and the rows that are trained on; the first `own` of them are the data's."""
@@ -24,7 +27,8 @@ class TrainingImages(NamedTuple):
     images: np.ndarray
     rows: np.ndarray
     own: int
-    extra: str = ""  # fingerprint of the other collection's images
+    extra: str = ""  # fingerprint of the other collection
+    sample: str = ""  # of what joined: digests of images drawn at random, by which it is known again in another form
 
 
 def training_images(config: PretrainConfig, setting: Setting, tracker: Tracker) -> TrainingImages:
@@ -49,7 +53,8 @@ def training_images(config: PretrainConfig, setting: Setting, tracker: Tracker) 
     told = "; ".join(f"{count:,} left out: {reason}" for reason, count in sorted(left_out.items()))
     note_line(f"extra={config.extra}: {len(chosen):,} images join{'; ' * bool(told)}{told}")
     joined: np.ndarray = Joined(dataset.images, extra.images)  # type: ignore[assignment]
-    tags = {"extra.fingerprint": extra.content, "extra.location": extra.location, "extra.images": str(len(chosen))}
+    tags = {"extra.fingerprint": extra.fingerprint, "extra.location": extra.location, "extra.images": str(len(chosen))}
     tracker.set_tags(tags | {"extra.left_out": json.dumps(left_out)})
     every = np.concatenate([rows, len(dataset.images) + chosen])
-    return TrainingImages(joined, every, len(rows), extra.content)
+    sample = " ".join(content[:DIGITS] for content in sorted(extra.table["content"].iloc[chosen])[:SAMPLED])
+    return TrainingImages(joined, every, len(rows), extra.fingerprint, sample)

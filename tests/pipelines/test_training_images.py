@@ -79,7 +79,7 @@ def test_it_is_trained_on_and_told(setting, tmp_path):
     pretrain.run(PretrainConfig(**given), tracker, lambda snapshot: None, tmp_path)
     (record,) = [value for kind, value in tracker.calls if kind == "encoder"]
     extra = prepare("synthetic:n=60,size=40,seed=2", 32, None)
-    assert record.facts["data.extra"] == extra.content
+    assert record.facts["data.extra"] == prepare("synthetic:n=60,size=40,seed=2", 32, None, labelled=False).fingerprint
     own = chosen(setting, image_fraction=0.5).own
     assert f"on {own:,}\ntraining images of `synthetic` and {len(extra.images)} images of another" in record.card
     assert "precision fp32," in record.card  # auto, resolved
@@ -88,7 +88,7 @@ def test_it_is_trained_on_and_told(setting, tmp_path):
     for seen in (extra, setting.dataset):
         with pytest.raises(UserError, match="not external"):
             check_external(seen, [encoder])
-    with pytest.raises(UserError, match="with all images of this data"):
+    with pytest.raises(UserError, match="with images of this data"):
         check_unseen(encoder, SimpleNamespace(dataset=extra))
     check_external(prepare("synthetic:n=60,size=40,seed=3", 32, None), [encoder])
 
@@ -106,5 +106,14 @@ def test_of_another_collection_every_image_joins_and_no_label_is_read(setting, t
     tags = dict(pair for kind, value in tracker.calls if kind == "tags" for pair in value.items())
     assert len(found.rows) == found.own + 5
     assert tags["extra.left_out"] == '{"refused (data/extra_report.json)": 1}'  # an exact copy
+    facts = {"data.extra": found.extra, "data.extra.sample": found.sample}
+    encoder = EncoderFiles(tmp_path / "none", facts, "models:/x/1")
+    as_classes = prepare(str(tmp_path), 32, None)  # fewer images, with labels: another fingerprint
+    assert as_classes.fingerprint != found.extra
+    with pytest.raises(UserError, match="with images of this data beside its own"):
+        check_unseen(encoder, SimpleNamespace(dataset=as_classes))
+    with pytest.raises(UserError, match="not external"):
+        check_external(as_classes, [encoder])
+    check_unseen(encoder, setting)
     (tmp_path / "list.csv").write_text("path\na.png\nany/d.png\n")
     assert len(chosen(setting, extra=str(tmp_path / "list.csv")).rows) == found.own + 2
