@@ -16,7 +16,7 @@ import numpy as np
 
 from derm_ml.data.decoding import RefusedImage, decode
 from derm_ml.data.duplicates import near_pairs, thumbnails
-from derm_ml.data.sources import Source
+from derm_ml.data.source import Source
 from derm_ml.progress import progress
 
 COMPARED_AT = 64  # px, at which near duplicates are looked for, whatever size is trained on

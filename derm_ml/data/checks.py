@@ -14,11 +14,22 @@ KEPT_FIRST = {"test": 0, "val": 1, "train": 2, "": 2}  # of copies in several gi
 
 @dataclass
 class DataReport:
-    """What was refused, mended or joined, and why."""
+    """What was read how, and what was refused, mended, flagged or joined, and why.
 
+    Attributes:
+        choices: (what, which was taken and why) of the reading: image, label, group, split, masks ...
+        refused: (image_id, reason). mended: (image_id, rule). flagged: (image_id, rule): kept, but looked at by nobody
+            yet who says that it is a photograph of a lesion.
+        near_duplicates: pairs of image_id.
+        warnings: sentences for people about the whole collection.
+    """
+
+    choices: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     mended: list[tuple[str, str]] = field(default_factory=list)
+    flagged: list[tuple[str, str]] = field(default_factory=list)
     near_duplicates: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.DataFrame:

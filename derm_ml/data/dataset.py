@@ -13,7 +13,8 @@ import pandas as pd
 from derm_ml.data.cache import Cache, open_cache
 from derm_ml.data.checks import DataReport, distinct, without_leaks
 from derm_ml.data.duplicates import join_groups
-from derm_ml.data.sources import Source, open_source
+from derm_ml.data.source import Source
+from derm_ml.data.sources import open_source
 from derm_ml.data.splits import split_by_group, split_identity
 from derm_ml.errors import UserError
 
@@ -83,7 +84,9 @@ def prepare(
 
 def _prepared(source: Source, image_size: int, split_seed: int | None) -> ImageDataset:
     cache = open_cache(source, image_size)
-    report = DataReport([*cache.refused, *source.refused], cache.mended)
+    report = DataReport(refused=[*cache.refused, *source.refused], mended=cache.mended)
+    report.choices += source.choices
+    report.warnings += source.warnings
     table = without_leaks(distinct(source.records, cache, report), cache.near, report)
     if table.empty:
         reasons = Counter(reason.split("(")[0].strip() for _, reason in report.refused).most_common(1)

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from derm_ml.data.source import COLUMNS, SPLITS, Source
 from derm_ml.data.synthetic import SyntheticSpec, draw, lesion_factors
 from derm_ml.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
-COLUMNS = ["image_id", "label", "group", "split"]
-SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A list of images and a way to read them.
-
-    Attributes:
-        records: image_id, label ("" is unlabelled), group ("" is none given), split ("" is to be drawn).
-        read: image_id to its encoded bytes, or to decoded uint8 RGB [h, w, 3].
-        refused: (image_id, reason) of what the listing already had to leave out.
-        clinical: what is known of each image beside its label, indexed by image_id: age (years), sex, site; of
-            synthetic lesions the factors that they were drawn from. nan or "" is unknown. None: nothing is.
-        mask: image_id to the lesion's mask, bool [h, w] in the image's proportions, or None where there is none.
-    """
-
-    kind: str
-    location: str
-    records: pd.DataFrame
-    read: Callable[[str], bytes | np.ndarray]
-    refused: tuple[tuple[str, str], ...] = field(default=())
-    clinical: pd.DataFrame | None = None
-    mask: Callable[[str], np.ndarray | None] | None = None
 
 
 def open_source(spec: str, *, labelled: bool = True) -> Source:
