@@ -13,7 +13,7 @@ import pandas as pd
 from derm_ml.data.cache import Cache, open_cache
 from derm_ml.data.checks import DataReport, distinct, without_leaks
 from derm_ml.data.duplicates import join_groups
-from derm_ml.data.source import Source
+from derm_ml.data.source import Reading, Source
 from derm_ml.data.sources import open_source
 from derm_ml.data.splits import split_by_group, split_identity
 from derm_ml.errors import UserError
@@ -65,11 +65,18 @@ class ImageDataset:
 
 
 def prepare(
-    spec: str, image_size: int, split_seed: int | None, *, labelled: bool = True, parameter: str = "data"
+    spec: str,
+    image_size: int,
+    split_seed: int | None,
+    *,
+    reading: Reading | None = None,
+    labelled: bool = True,
+    parameter: str = "data",
 ) -> ImageDataset:
     """Open, check, decode (or find decoded), split; without a split seed all images are test images.
 
     Args:
+        reading: what the user settles of the reading: columns, classes.
         labelled: False: no label is read, and none is needed.
         parameter: what the user gave it as: what an error names.
 
@@ -77,7 +84,7 @@ def prepare(
         UserError: the data cannot be used; the message says what and what to do.
     """
     try:
-        return _prepared(open_source(spec, labelled=labelled), image_size, split_seed)
+        return _prepared(open_source(spec, reading, labelled=labelled), image_size, split_seed)
     except UserError as error:
         raise UserError(re.sub("^data=", f"{parameter}=", str(error))) from error
 

@@ -7,8 +7,9 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from derm_ml.data.clinical import FROM_MASKS, clinical_factors, colour_count, mask_factors
+from derm_ml.data.collections.masks import mask_reader
 from derm_ml.data.dataset import prepare
-from derm_ml.data.sources import _mask_reader, open_source
+from derm_ml.data.sources import open_source
 from derm_ml.data.synthetic import _outline, lesion_factors
 from derm_ml.seeding import numpy_generator
 
@@ -87,7 +88,7 @@ def test_mask_files_of_0_and_1_are_read_as_those_of_0_and_255(tmp_path):
     for name, high in (("one", 1), ("full", 255)):
         Image.fromarray(CIRCLE.astype(np.uint8) * high).save(tmp_path / f"{name}.png")
     (tmp_path / "bad.png").write_bytes(b"no image")
-    read = _mask_reader({name: tmp_path / f"{name}.png" for name in ("one", "full", "bad")})
+    read = mask_reader({name: tmp_path / f"{name}.png" for name in ("one", "full", "bad")})
     assert read is not None
     for name in ("one", "full"):
         assert (read(name) == CIRCLE).all()

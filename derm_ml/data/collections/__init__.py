@@ -1,0 +1,1 @@
+"""A folder or table as people have it, read into a `Source`: files, tables, labels, groups, splits."""

@@ -1,0 +1,69 @@
+"""What was taken for an image's label, group or split, and why; and the refusal where that cannot be sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from derm_ml.errors import UserError
+
+SHOWN = 4  # values of a candidate that a refusal quotes
+
+
+@dataclass
+class Choice:
+    """Values of every row, text, "" for none.
+
+    Attributes:
+        told: which was taken and why, for people. warnings: sentences. lost: row to the reason it has no one value.
+    """
+
+    values: pd.Series
+    told: str
+    warnings: list[str] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+
+
+def ambiguous(what: str, candidates: Mapping[str, pd.Series], why: str, settle: str = "") -> UserError:
+    """One line that lists what could be meant and the parameter that settles it."""
+    shown = "; ".join(f"{name} ({quoted(values)})" for name, values in list(candidates.items())[:12])
+    parameter = settle or f"{what}={next(iter(candidates), 'COLUMN')}"
+    return UserError(f"{why}: {shown}: say which with {parameter}, say")
+
+
+def quoted(values: pd.Series) -> str:
+    """How many values there are and the commonest of them."""
+    counts = values[values != ""].value_counts()
+    some = ", ".join(str(value)[:30] for value in counts.index[:SHOWN])
+    more = ", ..." if len(counts) > SHOWN else ""
+    return f"{len(counts):,} value{'s' * (len(counts) != 1)}: {some}{more}" if len(counts) else "empty"
+
+
+def refines(fine: pd.Series, coarse: pd.Series) -> bool:
+    """Whether each value of the one goes with one value of the other (in 99 % of the rows that have both)."""
+    both = (fine != "") & (coarse != "")
+    if not both.any():
+        return False
+    commonest = coarse[both].groupby(fine[both]).transform(_mode)
+    return bool((commonest == coarse[both]).mean() >= 0.99)
+
+
+def _mode(values: pd.Series) -> str:
+    return str(values.value_counts().index[0])
+
+
+def column_named(rows: pd.DataFrame, name: str, parameter: str, plain: Callable[[str], str]) -> str:
+    """The column that the user means.
+
+    Raises:
+        UserError: there is none, with those that there are.
+    """
+    columns = [column for column in rows.columns if not column.startswith(" ")]
+    if name in columns:
+        return name
+    alike = [column for column in columns if plain(column) == plain(name)]
+    if len(alike) == 1:
+        return alike[0]
+    raise UserError(f"{parameter}={name}: no such column: there are {', '.join(columns[:40]) or 'none'}")

@@ -1,0 +1,201 @@
+"""What folders say: a level of diagnoses, a level of patients, or only how images are kept."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from derm_ml.data.collections.choice import ambiguous
+from derm_ml.data.collections.names import GROUPS, says_nothing, words
+from derm_ml.errors import UserError
+
+LOOSE = 0.5  # of the images that may lie beside the class folders and be refused for it
+
+
+@dataclass
+class Folders:
+    """What the levels of folders were taken for, a value an image ("" for none).
+
+    Attributes:
+        labels, groups: None where no level tells any. loose: positions of images beside the class folders.
+    """
+
+    told: str
+    labels: pd.Series | None = None
+    groups: pd.Series | None = None
+    loose: list[int] = field(default_factory=list)
+    groups_told: str = ""
+
+
+def read_folders(names: pd.Series, label: str, group: str, *, want_labels: bool) -> Folders:
+    """Tell classes and patients from the folders of images.
+
+    Args:
+        names: paths relative to the collection. label, group: "", `none`, `folder` (the one level there is) or
+            `folder:2` (the second below the collection).
+        want_labels: False: a table has them, or none are wanted.
+
+    Raises:
+        UserError: a level may be diagnoses or not; with the levels there are.
+    """
+    parts = names.str.split("/").map(lambda each: each[:-1])
+    levels = _levels(parts)
+    chosen = {what: _asked(levels, parts, what, word) for what, word in (("label", label), ("group", group))}
+    groups = chosen["group"]
+    found = Folders("")
+    if chosen["label"] is not None:
+        found = Folders(f"folders, as you said ({label})", chosen["label"])
+    elif want_labels and label != "none":
+        found = _classes(levels, parts)
+    if groups is not None:
+        found.groups, found.groups_told = groups, f"folders, as you said ({group})"
+    elif group == "":
+        _patients(found, levels, parts)
+    return found
+
+
+def _levels(parts: pd.Series) -> list[pd.Series]:
+    """The names of each depth below the collection that says anything, "" where it does not."""
+    depth = int(parts.str.len().max()) if len(parts) else 0
+    every = [parts.map(lambda each, d=d: each[d] if len(each) > d else "") for d in range(depth)]
+    telling = []
+    for names in every:
+        nothing = {name for name in names.unique() if says_nothing(name)}
+        level = names.where(~names.isin(nothing), "")
+        if (level != "").any():
+            telling.append(level)
+    return telling
+
+
+def _classes(levels: list[pd.Series], parts: pd.Series) -> Folders:
+    """The one level whose names are words."""
+    candidates = [level for level in _merged(levels) if not looks_like_ids(level)]
+    plural = [level for level in candidates if level[level != ""].nunique() > 1]
+    if not plural:
+        return Folders(_why_none(levels, parts))
+    if len(plural) > 1:
+        shown = {f"level {number + 1}": level for number, level in enumerate(plural)}
+        settle = "label=folder:1 or label=folder:2 (a level counted below the collection) or label=none"
+        raise ambiguous("label", shown, "two levels of folders may be the diagnosis", settle)
+    level = plural[0]
+    loose = [position for position, name in enumerate(level) if not name]
+    if _doubtful(level):
+        shown = {"folders": level}
+        raise ambiguous(
+            "label",
+            shown,
+            "folders are numbered, and may be classes or patients",
+            "label=folder or group=folder (or both =none)",
+        )
+    if len(loose) > LOOSE * len(level):
+        inside = {"folders": level}
+        why = f"{len(loose):,} of {len(level):,} images lie outside the folders that may be classes"
+        raise ambiguous("label", inside, why, "label=folder (these are then left out) or label=none")
+    return Folders("a folder a class", level, loose=loose)
+
+
+def _merged(levels: list[pd.Series]) -> list[pd.Series]:
+    """Levels of which each image has only one (`train/nevus/`, `nevus/`) are one level."""
+    made: list[pd.Series] = []
+    for level in levels:
+        beside = next((n for n, each in enumerate(made) if not ((each != "") & (level != "")).any()), None)
+        if beside is None:
+            made.append(level)
+        else:
+            made[beside] = made[beside].where(made[beside] != "", level)
+    return made
+
+
+def looks_like_ids(level: pd.Series) -> bool:
+    """Whether names are of patients, lesions or images: numbered after one pattern, or codes, rather than words."""
+    names = sorted(set(level) - {""})
+    if not names or all(
+        re.match(r"(?i)^(class|grade|stage|type|label|cat|category)[\W_]*\d+$", name) for name in names
+    ):
+        return False
+    if any(_names_somebody(name) for name in names) and sum(map(_names_somebody, names)) > 0.8 * len(names):
+        return True
+    if sum(bool(re.search(r"\d", name)) for name in names) < 0.8 * len(names):
+        return False
+    if _doubtful(level):
+        return False
+    shapes = Counter(re.sub(r"[0-9]+", "#", re.sub(r"\b[0-9a-f]{8,}\b", "#", name.lower())) for name in names)
+    return len(shapes) <= max(1, len(names) // 3) or sum(_is_code(name) for name in names) > 0.8 * len(names)
+
+
+def _names_somebody(name: str) -> bool:
+    first = words(name)[:1]
+    return bool(re.search(r"\d", name)) and any(
+        GROUPS[kind].match(first[0]) for kind in ("patient", "case", "lesion") if first
+    )
+
+
+def _is_code(name: str) -> bool:
+    return bool(re.fullmatch(r"(?i)[0-9a-f-]{8,}|[a-z]{0,4}[\W_]?\d{3,}.*", name))
+
+
+def _doubtful(level: pd.Series) -> bool:
+    """Few folders numbered alike, each of many images: classes 0 and 1, or two patients."""
+    names = set(level) - {""}
+    numbered = all(re.fullmatch(r"\D{0,3}\d{1,2}", name) for name in names)
+    return numbered and len(names) <= 30 and len(level) >= 5 * len(names)
+
+
+def _why_none(levels: list[pd.Series], parts: pd.Series) -> str:
+    names = sorted({each for folder in parts for each in folder})
+    if not names:
+        return "none: no table, and no folders"
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    single = any(level[level != ""].nunique() == 1 for level in levels)
+    why = "one folder alone is no class" if single and len(levels) == 1 else "the folders' names are no diagnoses"
+    return f"none: {why} ({shown}); label=folder takes them, a table with labels is better"
+
+
+def _patients(found: Folders, levels: list[pd.Series], parts: pd.Series) -> None:
+    """The level of ids, or the folders within classes."""
+    ids = [level for level in _merged(levels) if looks_like_ids(level)]
+    if ids:
+        found.groups, found.groups_told = ids[-1] if len(ids) == 1 else ids[0], "a folder a patient or lesion"
+        return
+    if found.labels is None or found.told != "a folder a class":
+        return
+    numbered = _inside(found.labels, parts)
+    if numbered is not None:
+        found.groups, found.groups_told = numbered, "the folders inside each class"
+
+
+def _inside(labels: pd.Series, parts: pd.Series) -> pd.Series | None:
+    """Folders below the class folders, where all images of the classes lie in such."""
+    made = []
+    for label, folder in zip(labels, parts, strict=True):
+        below = folder[folder.index(label) + 1 :] if label else []
+        if label and not below:
+            return None
+        made.append("/".join(below))
+    return pd.Series(made, index=labels.index) if any(made) else None
+
+
+def _asked(levels: list[pd.Series], parts: pd.Series, what: str, word: str) -> pd.Series | None:
+    """The level that the user named."""
+    match = re.fullmatch(r"folder(?::(\d+))?", word)
+    if not match:
+        return None
+    depth = int(match[1]) if match[1] else 0
+    if depth:
+        level = parts.map(lambda each: each[depth - 1] if len(each) >= depth else "")
+        if not (level != "").any():
+            raise UserError(f"{what}={word}: no image lies so deep: the folders are {int(parts.str.len().max())} deep")
+        return level
+    telling = _merged(levels)
+    if len(telling) == 1:
+        return telling[0]
+    first = parts.map(lambda each: each[0] if each else "")
+    if not telling and first.nunique() > 1:
+        return first
+    raise UserError(
+        f"{what}={word}: {'no level' if not telling else f'{len(telling)} levels'} of folders could be meant: give "
+        f"{what}=folder:1 for the first below the collection, folder:2 for the next"
+    )

@@ -1,0 +1,107 @@
+"""What columns are called in published collections, and what folder names say: the vocabulary of the reader."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# The first are the label wherever they stand; the second where nothing else is; the third are coarse (benign or
+# malignant) and give way.
+LABELS = (
+    _set("label labels class classes class_name classname label_name"),
+    _set(
+        "dx diagnosis diagnostic diagnose diagnoses diagnostico diagnosi diagnoza diagnosis_label diagnosis_name "
+        "diagnosis_class diagnostic_label clinical_diagnosis final_diagnosis histological_diagnosis disease "
+        "disease_name disease_label skin_condition skin_disease condition lesion_type lesion_class type_of_lesion "
+        "category pathology histology histopathology ground_truth groundtruth gt gt_label "
+        "weighted_skin_condition_label"
+    ),
+    _set("target benign_malignant malignant malignancy is_malignant is_melanoma melanoma y"),
+)
+HIERARCHY = re.compile(r"^(diagnosis|dx|iddx|label|class|diagnostic|disease)_?(\d)$")
+
+_WHO = r"(anon\w*_)?(id_)?({})(_?(id|ids|no|nr|num|number|code|hash|key|uid|identifier|pseudonym))?"
+GROUPS = {
+    "group": re.compile(r"^groups?$"),
+    "patient": re.compile(
+        "^" + _WHO.format("patient|patients|pat|subject|participant|person|individual|paciente") + "$|^pid$"
+    ),
+    "case": re.compile("^" + _WHO.format("case") + "$"),
+    "lesion": re.compile("^" + _WHO.format("lesion|mole|naevus|nevus|spot") + "$|^lesion_?group(ing)?s?$"),
+}  # fmt: skip
+
+SPLIT_COLUMNS = _set("split set subset partition fold_name data_split dataset_split usage phase")
+SPLIT_WORDS = {
+    "train": "train", "training": "train", "tr": "train", "trn": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val", "validate": "val",
+    "test": "test", "testing": "test", "tst": "test", "eval": "test", "holdout": "test",
+}  # fmt: skip
+
+CLINICAL = {
+    "age": _set("age age_approx age_years age_at_diagnosis patient_age age_group edad idade"),
+    "sex": _set("sex gender sex_at_birth patient_sex sexo geschlecht"),
+    "site": _set(
+        "site localization localisation location anatom_site_general anatom_site_general_challenge anatom_site "
+        "anatom_site_1 anatomical_site anatomic_site anatomy_site body_site body_part body_region region"
+    ),
+    "skin_type": _set(
+        "skin_type skintype fitzpatrick fitspatrick fitzpatrick_scale fitzpatrick_skin_type fitzpatrick_type "
+        "phototype skin_phototype fst skin_tone skin_tone_class"
+    ),
+    "modality": _set("modality image_type imaging_modality acquisition"),
+    "confirmation": _set("dx_type diagnosis_confirm_type biopsed biopsied concomitant_biopsy confirmation"),
+    "origin": _set("dataset source attribution institution hospital centre center"),
+}
+MASK_COLUMNS = _set("mask mask_path segmentation segmentation_path lesion_mask")
+NOT_IMAGES = re.compile(r"(^|_)(mask|segmentation|url|uri|href|license|attribution)($|_)")
+NO_COLUMN = re.compile(r"^(unnamed_?\d*|index|level_\d+|column_\d+)$")
+SUBMISSIONS = re.compile(r"sample_?submission|submission_?format|example_?submission")
+
+# Folders that hold images without saying what is on them.
+STRUCTURE = _set(
+    "image images img imgs picture pictures pic pics photo photos photograph photographs jpeg jpg png tif tiff "
+    "bmp webp dcm dicom dicoms heic raw input inputs data dataset datasets files file all original originals orig "
+    "full part parts batch batches chunk shard fold folder subset set upload uploads download downloads export "
+    "exports archive release new old copy backup tmp temp unsorted thumb thumbs thumbnail thumbnails preview "
+    "small large medium resized cropped crop crops resize scaled size hr lr highres lowres px x y hd isic "
+    "ham10000 bcn20000 pad ufes derm7pt ph2 scin ddi milk10k task challenge v version camera device session visit "
+    "year month day date study site clinic clinics clinical clinically dermoscopy dermoscopic dermatoscopy "
+    "dermatoscopic derm macro macroscopic overview closeup close up smartphone phone mobile microscope polarized "
+    "nonpolarized left right before after 2d 3d rgb hospital center centre klinik dump collected cleaned clean "
+    "processed preprocessed augmented unlabeled unlabelled labelled labeled public private jpegs pngs bilder "
+    "fotos foto bild imagenes imagens immagini zip extracted skin lesion lesions patient patients case cases "
+    "subject subjects supplementary"
+)
+MASKS = re.compile(
+    r"(^|[_\W])(segmentations?|masks?|seg|groundtruth|lesion_mask|lesion|roi\d*|r\d+_label\d+|contours?|label_?map|attribute(_\w+)?)$"
+)
+MASK_FOLDERS = re.compile(r"(^|[_\W])(segmentations?|masks?|annotations?|attributes?)($|[_\W\d])")
+SUPERPIXELS = re.compile(r"(^|[_\W])super_?pixels?($|[_\W])")
+
+
+def plain(name: str) -> str:
+    """A name for comparing: lower case, without accents, words joined by `_`."""
+    text = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()))
+    text = "".join(c for c in text if not unicodedata.combining(c)).lower()
+    return re.sub(r"[^a-z0-9]+", "_", text).strip("_") if text.isascii() else text
+
+
+def words(name: str) -> list[str]:
+    """The words and numbers of a folder's name, in lower case."""
+    return re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+
+
+def split_of(name: str) -> str:
+    """The split that a file's or folder's name tells; "" where it tells none, or several."""
+    found = {SPLIT_WORDS[word] for word in words(name) if word in SPLIT_WORDS and word not in ("tr", "eval", "dev")}
+    return found.pop() if len(found) == 1 else ""
+
+
+def says_nothing(name: str) -> bool:
+    """Whether a folder's name is only of how images are kept: `images`, `imgs_part_1`, `train`, `2019`."""
+    return all(word in STRUCTURE or word in SPLIT_WORDS or word.isdigit() for word in words(name))

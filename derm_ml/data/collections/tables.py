@@ -1,0 +1,110 @@
+"""Delimited text as people save it: comma, semicolon or tab; UTF-8, UTF-16 or Latin-1; with or without a header."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from derm_ml.data.files import read_regular
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SAMPLE = 1 << 16  # characters that the delimiter is judged by
+LARGEST = 1 << 32  # bytes
+
+
+class UnreadableTable(ValueError):
+    """The file is no table; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: text in every cell, "" where there is none.
+
+    Attributes:
+        name: for people, relative to the collection.
+        told: how it was read: its delimiter, and its encoding where that is not UTF-8.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    told: str = ""
+
+
+def read_table(path: Path, name: str) -> Table:
+    """Read a delimited file.
+
+    Raises:
+        UnreadableTable: empty, binary, or rows of different lengths.
+    """
+    try:
+        content = read_regular(path, limit=LARGEST)
+    except (OSError, ValueError) as error:
+        raise UnreadableTable(f"cannot be read: {error}") from error
+    text, encoding = _decoded(content)
+    if not text.strip():
+        raise UnreadableTable("empty")
+    delimiter = _delimiter(text[:SAMPLE])
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
+            on_bad_lines="error",
+        )  # fmt: skip
+    except Exception as error:
+        raise UnreadableTable(f"not a table: {' '.join(str(error).split())[:200]}") from error
+    frame.columns = [str(column).strip().strip("\ufeff") for column in frame.columns]
+    frame = frame.loc[:, ~frame.columns.duplicated()].fillna("")
+    told = f"{DELIMITERS[delimiter]}-separated" if len(frame.columns) > 1 else "one column"
+    return Table(name, frame, told if encoding == "utf-8" else f"{told}, {encoding}")
+
+
+def without_header(table: Table) -> Table:
+    """The same table, its first line a row: for lists that begin at once."""
+    first = pd.DataFrame([list(table.frame.columns)], columns=table.frame.columns, dtype=str)
+    rows = pd.concat([first, table.frame], ignore_index=True)
+    rows.columns = [f"column {number + 1}" for number in range(len(rows.columns))]
+    return Table(table.name, rows, f"{table.told}, without a header")
+
+
+def _decoded(content: bytes) -> tuple[str, str]:
+    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if content.startswith(mark):
+            try:
+                return content.decode(encoding), "utf-8" if encoding == "utf-8-sig" else "UTF-16"
+            except UnicodeDecodeError as error:
+                raise UnreadableTable(f"damaged {encoding} text") from error
+    head = content[:4096]
+    if head.count(0) > len(head) // 4:  # UTF-16 without a mark: every other byte of Latin text is 0
+        little = head[1::2].count(0) > head[::2].count(0)
+        try:
+            return content.decode("utf-16-le" if little else "utf-16-be"), "UTF-16"
+        except UnicodeDecodeError as error:
+            raise UnreadableTable("binary, not text") from error
+    if b"\0" in content:
+        raise UnreadableTable("binary, not text")
+    try:
+        return content.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace"), "Latin-1"
+
+
+def _delimiter(sample: str) -> str:
+    """The one that cuts most lines into the same number of fields, more than one; a comma where none does."""
+    lines = sample.splitlines()
+    lines = [line for line in (lines[:-1] if len(lines) > 20 else lines) if line.strip()][:50]
+    best, score = ",", 0.0
+    for delimiter in DELIMITERS:
+        try:
+            counts = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        except csv.Error:
+            continue
+        fields, agreeing = Counter(counts).most_common(1)[0] if counts else (1, 0)
+        if fields > 1 and counts[0] == fields:
+            share = agreeing / len(counts)
+            if share + fields / 1e4 > score:
+                best, score = delimiter, share + fields / 1e4
+    return best
