@@ -121,11 +121,12 @@ def test_csv_with_groups_and_splits(tmp_path: Path):
     table = pd.DataFrame(rows, columns=["path", "label", "group", "split"])
     table.to_csv(tmp_path / "table.csv", index=False)
     dataset = prepare(str(tmp_path), 32, 0)
-    assert dataset.kind == "csv"
+    assert dataset.kind == "table"
     assert dataset.counts == {"train": 4, "val": 4, "test": 4}
     table.drop(columns="label").to_csv(tmp_path / "table.csv", index=False)
-    with pytest.raises(UserError, match="no column label"):
-        open_source(str(tmp_path))
+    bare = open_source(str(tmp_path))
+    assert set(bare.records["label"]) == {""}
+    assert "no column tells a diagnosis (there are path, group, split)" in bare.warnings[0]
 
 
 def test_copies_across_given_splits_leave_training(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,10 @@ ARCHIVES = frozenset({".h5", ".hdf5", ".hdf"})
 SHEETS = frozenset({".xls", ".xlsx", ".ods", ".parquet", ".json", ".jsonl"})
 # What file managers and archive tools leave behind.
 LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information"})
+DOCUMENTS = re.compile(
+    r"(^|/)(readme|licen[sc]es?|attribution|source|citation|copying|copyright|notice|changelog|about|terms|description)"
+    r"|\.(md|pdf|html?|docx?|bib|rst|py|ipynb|sh|m|mat)$"
+)
 MAGIC = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP  ",
     b"\xff\x4f\xff\x51",
@@ -46,6 +51,11 @@ def printable(name: str) -> str:
     """The name as text for any terminal, CSV and JSON: bytes that are no UTF-8 and control characters escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def is_document(name: str) -> bool:
+    """Whether it is what publishers put beside images to read: a licence, an attribution, a description."""
+    return bool(DOCUMENTS.search(name.lower()))
 
 
 def suffix(name: str) -> str:

@@ -32,12 +32,13 @@ def find_metadata(rows: pd.DataFrame, taken: set[str]) -> tuple[pd.DataFrame, di
     """
     made, sources = pd.DataFrame(index=rows.index), {}
     for name, spellings in CLINICAL.items():
-        found = [c for c in rows.columns if c not in taken and plain(c) in spellings and (cleaned(rows[c]) != "").any()]
+        found = [column for column in rows.columns if column not in taken and plain(column) in spellings]
         if not found:
             continue
+        known = {column: cleaned(rows[column]) for column in found}
         # of several (site, general and special) the one that is known of most images
-        column = max(found, key=lambda each: int((cleaned(rows[each]) != "").sum()))
-        made[name], sources[name] = _in_one_spelling(name, cleaned(pd.Series(rows[column]))), column
+        column = max(found, key=lambda each: int((known[each] != "").sum()))
+        made[name], sources[name] = _in_one_spelling(name, known[column]), column
     return made, sources
 
 

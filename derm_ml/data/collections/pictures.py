@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from derm_ml.data.collections.listing import Listing, list_files, printable, suffix
+from derm_ml.data.collections.listing import Listing, is_document, list_files, printable, suffix
 from derm_ml.data.collections.masks import sort_masks
 from derm_ml.data.collections.names import plain
 from derm_ml.data.collections.naming import HINT
@@ -65,7 +65,7 @@ def in_folder(root: Path) -> Pictures:
     made = _sorted(root, listing.images)
     made.tables = listing.tables
     made.refused += listing.refused
-    made.refused += [(printable(name), _no_image(name)) for name in listing.others]
+    made.refused += [(printable(name), _no_image(name)) for name in listing.others if not is_document(name)]
     for archive in listing.archives:
         _add_archive(made, archive)
     return made
@@ -122,10 +122,13 @@ def _add_archive(made: Pictures, archive: str) -> None:
         made.members[name] = lambda key=key: read(key)  # type: ignore[misc]
 
 
-def without_copies(made: Pictures) -> None:
+def without_copies(made: Pictures) -> bool:
     """Of files of one name keep one: the same content in another folder, or the same picture in another format.
 
     Only for tables, which name an image once: in class folders the same name is another image.
+
+    Returns:
+        Whether there were any.
     """
     alike: dict[str, list[str]] = {}
     for name in made.names:
@@ -145,6 +148,7 @@ def without_copies(made: Pictures) -> None:
                 gone[other] = f"an exact copy of {printable(names[0])}"
     made.names = [name for name in made.names if name not in gone]
     made.refused += [(printable(name), reason) for name, reason in gone.items()]
+    return bool(gone)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -16,7 +16,7 @@ from derm_ml.data.collections.groups import find_groups
 from derm_ml.data.collections.joining import Joined, join_tables
 from derm_ml.data.collections.labels import checked_classes, find_label
 from derm_ml.data.collections.layouts import Layout, recognise
-from derm_ml.data.collections.listing import TABLES, printable, suffix
+from derm_ml.data.collections.listing import TABLES, is_document, printable, suffix
 from derm_ml.data.collections.masks import mask_reader
 from derm_ml.data.collections.matching import FileIndex
 from derm_ml.data.collections.metadata import find_metadata
@@ -72,9 +72,9 @@ def read_collection(spec: str, reading: Reading, *, labelled: bool = True) -> So
         pictures, tables, unreadable = beside_table(path, table), [table], {}
     if not pictures.names:
         raise UserError(f"data={spec}: {_nothing(pictures)}")
-    if tables:
-        without_copies(pictures)
     joined = join_tables(tables, FileIndex(pictures.names), reading.image)
+    if tables and (joined is None or joined.several) and without_copies(pictures):
+        joined = join_tables(tables, FileIndex(pictures.names), reading.image)
     if joined is not None and not labelled:
         joined.rows = joined.rows[[FILE]].drop_duplicates()
         draft = _bare(spec, pictures, joined.rows[FILE].reset_index(drop=True))
@@ -127,6 +127,8 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
     named = rows[FILE].nunique()
     if label is None and reading.label != "none":
         draft.kind = "unlabelled table"
+        columns = ", ".join(str(column) for column in rows.columns if not str(column).startswith(" "))
+        draft.warnings.append(f"read without labels: no column tells a diagnosis (there are {columns})")
     told = ", ".join(dict.fromkeys(joined.columns))
     draft.choices.append(("images", f"column {told}: names {named:,} of {len(pictures.names):,} photographs"))
     _take(draft, label, group, split)
@@ -140,7 +142,16 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
     missing = [(printable(value), f"in {table}, but no image file has this name") for value, table in joined.missing]
     several = [(printable(value), f"in {table}, and several files have this name") for value, table in joined.several]
     draft.refused += missing + several
-    unnamed = sorted(set(range(len(pictures.names))) - set(rows[FILE]))
+    masks = (
+        {
+            pictures.names[position]
+            for position in FileIndex(pictures.names).locate(pd.Series([*draft.masks.values()]))
+            if position >= 0
+        }
+        if draft.masks
+        else set()
+    )
+    unnamed = [p for p in sorted(set(range(len(pictures.names))) - set(rows[FILE])) if pictures.names[p] not in masks]
     sources = ", ".join(joined.used[:3])
     draft.refused += [(printable(pictures.names[position]), f"no row in {sources}") for position in unnamed]
     _refuse_stray_tables(spec, draft, joined, named, reading)
@@ -285,6 +296,11 @@ def _say_tables(draft: Draft, joined: Joined | None, tables: Sequence[Table], un
         used = ", ".join(f"{name} ({told.get(name, '')})" for name in dict.fromkeys(joined.used))
         draft.choices.insert(0, ("tables", used))
     left = [name for name in told if not joined or name not in joined.used]
+    no_tables = [name for name in draft.pictures.tables if printable(name) not in told and suffix(name) not in TABLES]
+    texts = [*no_tables, *(name for name in left if suffix(name) not in TABLES)]
+    draft.refused += [
+        (printable(name), f"not an image: {suffix(name) or 'no'} suffix") for name in texts if not is_document(name)
+    ]
     left = [name for name in left if suffix(name) in TABLES]
     if left:
         draft.choices.append(("tables left alone", f"{', '.join(left[:10])}: they name none of the images"))
