@@ -18,6 +18,7 @@ ENTRY_POINTS: dict[str, type[CommonConfig]] = {
     "compare": CompareConfig,
     "ablate": AblateConfig,
 }
+READING = ("label", "group", "image", "split", "classes")  # what settles how a collection is read
 TYPES = {"str": str, "int": int, "float": float}
 
 
@@ -55,6 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
         "check", help="what was found, the class table, and every refused image with its reason"
     )
     check.add_argument("data", help="as in --data")
+    for item in fields(CommonConfig):
+        if item.name in READING:
+            check.add_argument("--" + item.name, default="", metavar="STR", help=item.metadata["help"])
     check.add_argument("--image-size", type=int, default=64, help="side to decode to, in pixels (default: 64)")
     check.add_argument("--split-seed", type=int, default=0, help="seed of the split (default: 0)")
     _debug(check)

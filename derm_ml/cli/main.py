@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from types import FrameType
 
-from derm_ml.cli.arguments import ENTRY_POINTS, config_from, parse
+from derm_ml.cli.arguments import ENTRY_POINTS, READING, config_from, parse
 from derm_ml.errors import UserError
 
 
@@ -46,9 +46,11 @@ def _run(words: list[str]) -> None:
     elif arguments.command == "data":
         from derm_ml.config import CommonConfig
         from derm_ml.data.dataset import describe, prepare
+        from derm_ml.data.source import Reading
 
-        config = CommonConfig(data=arguments.data, image_size=arguments.image_size, split_seed=arguments.split_seed)
-        print(describe(prepare(config.data, config.image_size, config.split_seed)))
+        given = {name: getattr(arguments, name) for name in ("data", *READING, "image_size", "split_seed")}
+        config = CommonConfig(**given)
+        print(describe(prepare(config.data, config.image_size, config.split_seed, reading=Reading.of(config))))
     elif arguments.command == "registry":
         from derm_ml.cli import registry
 

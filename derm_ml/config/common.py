@@ -34,7 +34,14 @@ def one_of(name: str, value: str, allowed: Collection[str]) -> None:
 class CommonConfig:
     """What every entry point takes."""
 
-    data: str = option("synthetic", "folder of images, CSV file, 'synthetic[:n=600,size=96,seed=0]' or 'dermamnist'")
+    data: str = option(
+        "synthetic", "folder of images, table of them, 'synthetic[:n=600,size=96,seed=0]' or 'dermamnist'"
+    )
+    label: str = option("", "column of the diagnosis, folder (or folder:2), or none; empty: found, or refused")
+    group: str = option("", "column of the patient or lesion, folder (or folder:2), or none; empty: found")
+    image: str = option("", "column that names the image files; empty: found")
+    split: str = option("", "column of given splits, folder, or none (drawn anew); empty: found, else drawn")
+    classes: str = option("", "table that renames, merges and drops classes: columns name,class; an empty class drops")
     image_size: int = option(64, "side in pixels: 32 to 256, divisible by 32")
     batch_size: int = option(64, "images a step")
     weight_decay: float = option(0.01, "AdamW's decoupled weight decay")
@@ -47,7 +54,7 @@ class CommonConfig:
 
     def __post_init__(self) -> None:
         if not self.data.strip():
-            raise UserError("data is empty: give a folder of images, a CSV file, 'synthetic' or 'dermamnist'")
+            raise UserError("data is empty: give a folder of images, a table of them, 'synthetic' or 'dermamnist'")
         if not 32 <= self.image_size <= 256 or self.image_size % 32:
             raise UserError(f"image_size={self.image_size} does not fit: it must be 32, 64, ... 256 (divisible by 32)")
         in_range("batch_size", self.batch_size, 2, 65536)

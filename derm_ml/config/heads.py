@@ -123,6 +123,7 @@ class CompareConfig(DesignConfig):
     )
     arms: str = option(",".join(USUAL), "arms to compare, of these and plain (the paper's VAE beside a better one)")
     external: str = option("", "another collection to score the trained heads on, given as data is")
+    external_label: str = option("", "column of its diagnosis, or folder, as label is for data; empty: found")
     external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")
 
     def __post_init__(self) -> None:
@@ -136,8 +137,9 @@ class CompareConfig(DesignConfig):
                 f"encoder={self.encoder} was pretrained on one split, and splits={self.splits}: leave encoder=auto, "
                 "which takes each split's own, or compare on one split"
             )
-        if self.external_classes and not self.external:
-            raise UserError("external_classes belongs to external: give that as well")
+        for name in ("external_label", "external_classes"):
+            if getattr(self, name) and not self.external:
+                raise UserError(f"{name} belongs to external: give that as well")
 
     @property
     def arm_names(self) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
+
+from derm_ml.config import CommonConfig
 
 COLUMNS = ["image_id", "label", "group", "split"]
 SPLITS = ("train", "val", "test")
@@ -52,3 +54,8 @@ class Reading:
     image: str = ""
     split: str = ""
     classes: str = ""
+
+    @classmethod
+    def of(cls, config: CommonConfig) -> Reading:
+        """What a configuration says of it."""
+        return cls(**{item.name: getattr(config, item.name) for item in fields(cls)})

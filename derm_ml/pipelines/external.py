@@ -12,6 +12,7 @@ import pandas as pd
 
 from derm_ml.config import CompareConfig
 from derm_ml.data.dataset import ImageDataset, prepare
+from derm_ml.data.source import Reading
 from derm_ml.errors import UserError
 from derm_ml.pipelines.arms import EncoderFiles, joined_pretraining
 from derm_ml.pipelines.setup import Setting
@@ -25,7 +26,9 @@ def open_external(config: CompareConfig, own: Setting) -> tuple[Setting, dict[st
     Raises:
         UserError: it cannot be read, a class name is not mapped, or nothing is left.
     """
-    dataset = prepare(config.external, config.image_size, None, parameter="external")
+    dataset = prepare(
+        config.external, config.image_size, None, reading=Reading(label=config.external_label), parameter="external"
+    )
     table = dataset.table.copy()
     names = class_map(config.external_classes, set(table["label"]) - {""}, own.dataset.classes)
     reasons = pd.Series("", index=table.index)

@@ -14,6 +14,7 @@ from derm_ml.config import CommonConfig, HeadConfig
 from derm_ml.data.batches import ImageBatches
 from derm_ml.data.checks import report_json
 from derm_ml.data.dataset import ImageDataset, prepare
+from derm_ml.data.source import Reading
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
 from derm_ml.tracking.base import DatasetRecord, Tracker
@@ -40,7 +41,7 @@ def prepare_setting(config: CommonConfig, tracker: Tracker) -> Setting:
         UserError: the data or the device cannot be used.
     """
     device = choose_device(config.device)
-    dataset = prepare(config.data, config.image_size, config.split_seed)
+    dataset = prepare(config.data, config.image_size, config.split_seed, reading=Reading.of(config))
     if isinstance(config, HeadConfig) and len(dataset.classes) < 2:
         found = ", ".join(dataset.classes) or "none"
         raise UserError(f"one class is too few to compare on (labels found: {found}): give images of two or more")
