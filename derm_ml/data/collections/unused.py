@@ -1,0 +1,71 @@
+"""Tables that do not tell what they seem to: said, or refused where the images would be read without their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from derm_ml.data.collections.draft import Draft
+from derm_ml.data.collections.folders import read_folders
+from derm_ml.data.collections.joining import Joined
+from derm_ml.data.collections.listing import TABLES, is_document, printable, suffix
+from derm_ml.data.collections.tables import Table
+from derm_ml.data.source import Reading
+from derm_ml.errors import UserError
+
+COVERED = 0.5  # of the photographs that tables must name to be the collection's
+
+
+def refuse_ignored_tables(
+    spec: str, draft: Draft, tables: Sequence[Table], unreadable: dict[str, str], reading: Reading
+) -> None:
+    """Tables that should have told the labels and do not: better refused than read without them."""
+    if (draft.labels != "").any() or reading.label == "none":
+        return
+    if unreadable:
+        name, reason = next(iter(unreadable.items()))
+        raise UserError(f"data={spec}: {name}: {reason}; mend it, or give label=none to read the images without labels")
+    wide = [table for table in tables if len(table.frame.columns) > 1 and len(table.frame)]
+    if wide:
+        columns = ", ".join(wide[0].frame.columns[:20])
+        raise UserError(
+            f"data={spec}: {wide[0].name} names none of the images (columns: {columns}): put the images it names below "
+            "this folder, say image=COLUMN, or give label=none to read the images without labels"
+        )
+
+
+def refuse_stray_tables(spec: str, draft: Draft, joined: Joined, named: int, reading: Reading) -> None:
+    """A table of a few of many images, beside folders that may be classes: one of them is not what it seems."""
+    names = draft.pictures.names
+    if reading.label or reading.image or named >= COVERED * len(names):
+        return
+    try:
+        classes = read_folders(pd.Series(names, dtype=object), "", "none", want_labels=True).labels
+    except UserError:  # two levels may be classes
+        classes = draft.labels
+    if classes is not None:
+        raise UserError(
+            f"data={spec}: {joined.used[0]} names {named:,} of {len(names):,} images, and the folders look "
+            "like classes: say which is meant with label=COLUMN or label=folder"
+        )
+    draft.warnings.append(
+        f"{joined.used[0]} names {named:,} of {len(names):,} images: the others are left out (label=none takes all)"
+    )
+
+
+def say_tables(draft: Draft, joined: Joined | None, tables: Sequence[Table], unreadable: dict[str, str]) -> None:
+    told = {table.name: table.told for table in tables}
+    if joined:
+        used = ", ".join(f"{name} ({told.get(name, '')})" for name in dict.fromkeys(joined.used))
+        draft.choices.insert(0, ("tables", used))
+    left = [name for name in told if not joined or name not in joined.used]
+    no_tables = [name for name in draft.pictures.tables if printable(name) not in told and suffix(name) not in TABLES]
+    texts = [*no_tables, *(name for name in left if suffix(name) not in TABLES)]
+    draft.refused += [
+        (printable(name), f"not an image: {suffix(name) or 'no'} suffix") for name in texts if not is_document(name)
+    ]
+    left = [name for name in left if suffix(name) in TABLES]
+    if left:
+        draft.choices.append(("tables left alone", f"{', '.join(left[:10])}: they name none of the images"))
+    draft.warnings += [f"{name} is no table that can be read: {reason}" for name, reason in unreadable.items()]
