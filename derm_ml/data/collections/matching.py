@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.listing import IMAGES
+from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
 
 MISSING, SEVERAL = -1, -2
 FULL = 50_000  # rows up to which every value of every column is looked up; of more, so many
@@ -76,7 +77,8 @@ def _plain(values: pd.Series) -> pd.Series:
 def naming_columns(frame: pd.DataFrame, index: FileIndex, columns: Sequence[str]) -> dict[str, np.ndarray]:
     """Columns whose values name files, and the file of every row; the best first.
 
-    A column counts when it names at least half as many different files as the best one does: ages name `45.jpg` too.
+    A column counts when it names at least half as many different files as the best one does (ages name `45.jpg` too),
+    or when it is called one of images: few cases have a third photograph.
     """
     found: dict[str, tuple[int, np.ndarray]] = {}
     sample = frame if len(frame) <= FULL else frame.iloc[:: len(frame) // FULL]
@@ -86,5 +88,7 @@ def naming_columns(frame: pd.DataFrame, index: FileIndex, columns: Sequence[str]
             distinct = len(np.unique(rows[rows >= 0]))
             found[column] = (distinct, rows)
     best = max((count for count, _ in found.values()), default=0)
-    kept = {column: each for column, each in found.items() if each[0] * 2 >= best}
+    kept = {
+        column: each for column, each in found.items() if each[0] * 2 >= best or IMAGE_COLUMNS.search(plain(column))
+    }
     return {column: rows for column, (_, rows) in sorted(kept.items(), key=lambda item: -item[1][0])}

@@ -59,6 +59,9 @@ CLINICAL = {
 }
 MASK_COLUMNS = _set("mask mask_path segmentation segmentation_path lesion_mask")
 NOT_IMAGES = re.compile(r"(^|_)(mask|segmentation|url|uri|href|license|attribution)($|_)")
+IMAGE_COLUMNS = re.compile(
+    r"(^|_)(image|images|img|imgs|file|filename|filepath|path|photo|picture|isic|isic_id|md5hash)(_|$)"
+)
 NO_COLUMN = re.compile(r"^(unnamed_?\d*|index|level_\d+|column_\d+)$")
 SUBMISSIONS = re.compile(r"sample_?submission|submission_?format|example_?submission")
 
@@ -103,5 +106,11 @@ def split_of(name: str) -> str:
 
 
 def says_nothing(name: str) -> bool:
-    """Whether a folder's name is only of how images are kept: `images`, `imgs_part_1`, `train`, `2019`."""
-    return all(word in STRUCTURE or word in SPLIT_WORDS or word.isdigit() for word in words(name))
+    """Whether a folder's name is only of how images are kept: `images`, `imgs_part_1`, `train`, `2019`.
+
+    A bare number may be a class: it is not.
+    """
+    if re.fullmatch(r"(19|20)\d\d([-_.]?\d\d){0,2}", name):
+        return True
+    said = [word for word in words(name) if not word.isdigit()]
+    return bool(said) and all(word in STRUCTURE or word in SPLIT_WORDS for word in said) or not words(name)

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.matching import SEVERAL, FileIndex, naming_columns
-from derm_ml.data.collections.names import MASK_COLUMNS, NO_COLUMN, NOT_IMAGES, plain, split_of
+from derm_ml.data.collections.names import IMAGE_COLUMNS, MASK_COLUMNS, NO_COLUMN, NOT_IMAGES, plain, split_of
 from derm_ml.data.collections.tables import Table, without_header
 from derm_ml.errors import UserError
 
 FILE, SPLIT, ROW = " file", " split", " row"  # a leading blank keeps them apart from the tables' own columns
-HINT = re.compile(r"(^|_)(image|images|img|imgs|file|filename|filepath|path|photo|picture|isic|isic_id|md5hash)(_|$)")
 PAIRS = re.compile(r"duplicate|pairs|same_lesion")
 
 
@@ -74,7 +73,7 @@ def _may_name(column: str) -> bool:
 def _chosen(table: Table, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Of columns that name the same files one, of those that name other files all."""
     kept: dict[str, np.ndarray] = {}
-    ordered = sorted(found.items(), key=lambda item: not HINT.search(plain(item[0])))
+    ordered = sorted(found.items(), key=lambda item: not IMAGE_COLUMNS.search(plain(item[0])))
     sheet = Sheet(table, found)
     if sheet.lists_pairs:
         return found
@@ -101,7 +100,7 @@ def _relation(rows: np.ndarray, others: np.ndarray) -> str:
 
 def _settled(column: str, rows: np.ndarray, kept: dict[str, np.ndarray]) -> bool:
     """Whether the columns kept so far are the better ones: by their names, or since this one repeats itself."""
-    if any(HINT.search(plain(each)) for each in kept) and not HINT.search(plain(column)):
+    if any(IMAGE_COLUMNS.search(plain(each)) for each in kept) and not IMAGE_COLUMNS.search(plain(column)):
         return True
     named = rows[rows >= 0]
     repeats = len(np.unique(named)) < 0.9 * len(named)

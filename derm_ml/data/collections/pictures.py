@@ -13,8 +13,7 @@ import pandas as pd
 
 from derm_ml.data.collections.listing import Listing, is_document, list_files, printable, suffix
 from derm_ml.data.collections.masks import sort_masks
-from derm_ml.data.collections.names import plain
-from derm_ml.data.collections.naming import HINT
+from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.files import read_regular
 
@@ -77,7 +76,7 @@ def beside_table(path: Path, table: Table) -> Pictures:
     named = [
         column for column in table.frame.columns if plain(column) != "mask" and _on_disk(root, table.frame[column])
     ]
-    named = [column for column in named if HINT.search(plain(column))] or named
+    named = [column for column in named if IMAGE_COLUMNS.search(plain(column))] or named
     if not named:
         made = in_folder(root)
         made.tables = []

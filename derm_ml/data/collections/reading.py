@@ -173,7 +173,7 @@ def _from_folders(spec: str, pictures: Pictures, reading: Reading) -> Draft:
     if label is None and folders.told:
         draft.choices = [("label", folders.told) if what == "label" else (what, told) for what, told in draft.choices]
         if any("/" in name for name in pictures.names) and reading.label != "none":
-            draft.warnings.append(f"read without labels: {folders.told}")
+            draft.warnings.append(f"read without labels: {folders.told.removeprefix('none: ')}")
     return draft
 
 

@@ -32,7 +32,7 @@ def find_split(rows: pd.DataFrame | None, files: pd.Series, asked: str) -> Choic
         )
     if not asked and rows is not None:
         for column in rows.columns:
-            if plain(column) in SPLIT_COLUMNS and (cleaned(rows[column]) != "").any():
+            if not column.startswith(" ") and plain(column) in SPLIT_COLUMNS and (cleaned(rows[column]) != "").any():
                 words = _words(rows[column], column, strict=plain(column) == "split")
                 if words is not None and (words != "").any():
                     return Choice(words, f"column {column} ({quoted(words)})")

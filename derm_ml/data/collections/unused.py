@@ -67,5 +67,5 @@ def say_tables(draft: Draft, joined: Joined | None, tables: Sequence[Table], unr
     ]
     left = [name for name in left if suffix(name) in TABLES]
     if left:
-        draft.choices.append(("tables left alone", f"{', '.join(left[:10])}: they name none of the images"))
+        draft.choices.append(("tables left alone", f"{', '.join(left[:10])}: they tell nothing of the images"))
     draft.warnings += [f"{name} is no table that can be read: {reason}" for name, reason in unreadable.items()]
