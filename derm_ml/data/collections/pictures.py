@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,18 +37,25 @@ class Pictures:
     tables: list[str] = field(default_factory=list)
     members: dict[str, Callable[[], bytes]] = field(default_factory=dict)
 
+    @property
+    def folders(self) -> pd.Series:
+        """The folder of every picture, relative to the root."""
+        return pd.Series([name.rpartition("/")[0] for name in self.names], dtype=object)
+
     def ids(self) -> list[str]:
         """Printable names, made different where escaping made two the same."""
         made = [printable(name) for name in self.names]
+        if len(set(made)) == len(made):
+            return made
         twice = pd.Series(made, dtype=object).duplicated()
         return [
             f"{name} ({number})" if again else name
             for number, (name, again) in enumerate(zip(made, twice, strict=True))
         ]
 
-    def reader(self) -> Callable[[str], bytes | np.ndarray]:
-        """Of printable names; only regular files are opened."""
-        odd = {shown: name for shown, name in zip(self.ids(), self.names, strict=True) if shown != name}
+    def reader(self, ids: Sequence[str]) -> Callable[[str], bytes | np.ndarray]:
+        """Of these printable names; only regular files are opened."""
+        odd = {shown: name for shown, name in zip(ids, self.names, strict=True) if shown != name}
         root, members = self.root, self.members
 
         def read(image_id: str) -> bytes | np.ndarray:
