@@ -1,0 +1,26 @@
+"""Text that tables write where nothing is known: `NA`, `unknown`, `-` and the like are no value."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+# Compared in lower case and stripped. `UNK` is not here: ISIC 2019 names a class so. Nor is `other`: it is an answer.
+MISSING = (
+    *("", "nan", "<na>", "none", "null", "nil", "na", "n/a", "n.a.", "#n/a", "nat"),
+    *("unknown", "undefined", "not available", "not specified", "not known", "missing"),
+    *("?", "-", "--", "---", ".", "\N{EN DASH}", "\N{EM DASH}"),
+)
+
+
+def is_missing(series: pd.Series) -> pd.Series:
+    """Whether each value, [n] of any kind, is text for missing or no value at all: bool [n], the same index."""
+    return cleaned(series) == ""
+
+
+def cleaned(series: pd.Series) -> pd.Series:
+    """The values as text without white space around them, "" where they are text for missing; the same index."""
+    # Each distinct value is looked at once: columns repeat themselves.
+    codes, values = pd.factorize(series, use_na_sentinel=True)
+    text = [str(value).strip() for value in values]
+    known = pd.array(["" if each.lower() in MISSING else each for each in text] + [""], dtype="str")
+    return pd.Series(known.take(codes), index=series.index, name=series.name)  # -1, no value at all, is the last one
