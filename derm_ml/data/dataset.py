@@ -84,7 +84,15 @@ def prepare(
 
 
 def _prepared(source: Source, image_size: int, split_seed: int | None) -> ImageDataset:
-    cache = open_cache(source, image_size)
+    return assemble(source, open_cache(source, image_size), image_size, split_seed)
+
+
+def assemble(source: Source, cache: Cache, image_size: int, split_seed: int | None) -> ImageDataset:
+    """Check and split what was decoded.
+
+    Raises:
+        UserError: nothing is left, or what is left cannot be split.
+    """
     report = DataReport(refused=[*cache.refused, *source.refused], mended=cache.mended)
     report.choices += source.choices
     report.warnings += source.warnings
@@ -99,10 +107,10 @@ def _prepared(source: Source, image_size: int, split_seed: int | None) -> ImageD
         raise UserError(
             f"data={source.location}: none of the images can be used: {reasons[0][0] if reasons else 'none'}"
         )
-    return _assemble(source, table, named, cache, report, image_size, split_seed)
+    return _dataset(source, table, named, cache, report, image_size, split_seed)
 
 
-def _assemble(
+def _dataset(
     source: Source,
     table: pd.DataFrame,
     named: list[tuple[str, str]],
