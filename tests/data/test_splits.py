@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derm_ml.data.duplicates import join_groups, near_pairs, thumbnails
 from derm_ml.data.splits import label_fraction, split_by_group, split_identity
 from derm_ml.errors import UserError
 
@@ -55,15 +54,6 @@ def test_shares_are_kept_and_the_seed_matters():
     assert (split_by_group(table, 1) != split).any()
 
 
-def test_given_splits_win_and_leaks_are_refused():
-    table = table_of([("a", 2), ("b", 2)])
-    table["split"] = ["train", "train", "val", "val"]
-    assert split_by_group(table, 0).tolist() == ["train", "train", "val", "val"]
-    table["split"] = ["train", "val", "val", "val"]
-    with pytest.raises(UserError, match="leak"):
-        split_by_group(table, 0)
-
-
 def test_small_classes_are_refused():
     assert set(split_by_group(table_of([("a", 1)] * 9), 0)) == {"train", "val", "test"}
     with pytest.raises(UserError, match="class 'b' has 2 groups of images"):
@@ -77,17 +67,6 @@ def test_label_fractions_are_nested():
     few, more = (set(label_fraction(rows, groups, codes, f, 0)) for f in (0.1, 0.5))
     assert few < more < set(rows)
     assert len({groups[i] for i in few}) == 15
-
-
-def test_near_duplicates_join_groups():
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-    images[7] = np.clip(images[3].astype(int) + 3, 0, 255)
-    assert near_pairs(thumbnails(images), chunk=8) == [(3, 7)]
-    groups = join_groups(pd.Series(["x", "", "x", "y", "", "", "", "z"]), [(3, 7)])
-    assert groups[0] == groups[2]
-    assert groups[3] == groups[7]
-    assert len(set(groups)) == 6
 
 
 def test_without_any_label_all_images_are_split():
