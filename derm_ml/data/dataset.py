@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,9 @@ def _prepared(source: Source, image_size: int, split_seed: int | None) -> ImageD
     report = DataReport(refused=[*cache.refused, *source.refused], mended=cache.mended)
     report.choices += source.choices
     report.warnings += source.warnings
-    table = without_leaks(distinct(source.records, cache, report), cache.near, report)
+    # an accent may be a character of its own or not: the same name, whoever typed it
+    named = source.records["label"].map({name: normalize("NFC", name) for name in set(source.records["label"])})
+    table = without_leaks(distinct(source.records.assign(label=named), cache, report), cache.near, report)
     if table.empty:
         reasons = Counter(reason.split("(")[0].strip() for _, reason in report.refused).most_common(1)
         raise UserError(
