@@ -64,7 +64,7 @@ def _linked(mount: Mount) -> Iterator[Mount]:
                 # the container follows the link from where it is mounted, this machine from where it lies
                 leads = seen.readlink()
                 link = Path(os.path.normpath(link.parent / leads))
-                seen = seen.parent.resolve() / leads
+                seen = seen.parent / leads
                 if seen.is_dir():
                     yield Mount(seen.resolve(), link)
                     break
