@@ -7,9 +7,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from derm_ml.cli.arguments import ENTRY_POINTS, READING, config_from, parse
+from derm_ml.config.paths import with_paths
 from derm_ml.errors import UserError
 
 
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> None:
     arguments = parse(words)
     if arguments.command in ENTRY_POINTS:
-        config = config_from(arguments)
+        config = with_paths(config_from(arguments), Path.cwd())
         from derm_ml.tracking.server import check_server, tracking_uri
 
         check_server(tracking_uri())
