@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from derm_ml.data.dataset import ImageDataset
+from derm_ml.data.missing import MISSING
 from derm_ml.data.page.charts import bins, histogram
 
 # What each of the four is called, and what nobody can examine without it.
@@ -18,10 +19,11 @@ LOOKED_FOR = {
     "site": ("Body site", "whether results hold on every part of the body"),
     "skin_type": ("Skin type", "fairness over skin types"),
 }
-MISSING = {"", "nan", "none", "na", "n/a", "null", "unknown", "-", "?"}
 FEW = 12  # distinct values that are shown as bars, one a value
 MOST = 40  # fields
-COLUMNS, CLASSES = 6, 30  # of a table by class
+QUARTILES = "The value below which a quarter, half and three quarters of a class's images lie"
+SHARES = "Share of a class's images"
+COLUMNS, CLASSES = 4, 30  # of a table by class
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Field:
         known: images. total: images.
         bars: (value, images), or empty where there is a chart.
         note: what the bars leave out.
-        heads, rows: a table by class; rows of (class, cells).
+        heads, rows, caption: a table by class; rows of (class, cells).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Field:
     note: str = ""
     heads: tuple[str, ...] = ()
     rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    caption: str = ""
 
 
 def coverage(dataset: ImageDataset, table: pd.DataFrame) -> tuple[list[Field], list[str]]:
@@ -66,7 +69,7 @@ def coverage(dataset: ImageDataset, table: pd.DataFrame) -> tuple[list[Field], l
 def _field(name: str, values: pd.Series, labels: pd.Series) -> Field:
     title = LOOKED_FOR[name][0] if name in LOOKED_FOR else name.replace("_", " ")
     text = values.astype(str).str.strip()
-    here = values.notna() & ~text.str.lower().isin(MISSING)
+    here = values.notna() & ~text.str.lower().isin(list(MISSING))
     numbers = pd.to_numeric(values.where(here), errors="coerce").astype(float)
     numeric = bool(here.any()) and bool(np.isfinite(numbers[here]).all())
     distinct = int(values[here].nunique())
@@ -77,7 +80,7 @@ def _field(name: str, values: pd.Series, labels: pd.Series) -> Field:
         low, middle, high = np.percentile(numbers[here], [25, 50, 75])
         note = f"half of the images lie between {low:.4g} and {high:.4g}; the middle is {middle:.4g}"
         heads, rows = _numbers_by_class(numbers.where(here), labels) if name in LOOKED_FOR else ((), ())
-        return Field(name, title, known, total, chart=chart, note=note, heads=heads, rows=rows)
+        return Field(name, title, known, total, chart=chart, note=note, heads=heads, rows=rows, caption=QUARTILES)
     shown = numbers.map(lambda number: f"{number:g}") if numeric else text
     shown = shown.where(here, "")
     ordered = sorted(shown[here].value_counts().items(), key=lambda item: (-item[1], str(item[0])))
@@ -91,7 +94,7 @@ def _field(name: str, values: pd.Series, labels: pd.Series) -> Field:
     if numeric:
         bars.sort(key=lambda bar: float(bar[0]))
     heads, rows = _shares_by_class(shown, labels, [value for value, _ in bars]) if name in LOOKED_FOR else ((), ())
-    return Field(name, title, known, total, bars=tuple(bars), note=note, heads=heads, rows=rows)
+    return Field(name, title, known, total, bars=tuple(bars), note=note, heads=heads, rows=rows, caption=SHARES)
 
 
 Table = tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]
@@ -104,15 +107,15 @@ def _numbers_by_class(numbers: pd.Series, labels: pd.Series) -> Table:
         here = part.dropna()
         quartiles = [f"{each:.4g}" for each in np.percentile(here, [25, 50, 75])] if len(here) else ["-"] * 3
         rows.append((str(label), (*quartiles, f"{1 - len(here) / len(part):.0%}")))
-    return ("a quarter are below", "half are below", "three quarters are below", "not recorded"), tuple(rows)
+    return ("25 %", "50 %", "75 %", "not recorded"), tuple(rows)
 
 
 def _shares_by_class(shown: pd.Series, labels: pd.Series, values: list[str]) -> Table:
-    rows, values = [], values[:COLUMNS]
+    heads = values[:COLUMNS]
+    columns = shown.where(shown.isin([*heads, ""]), "other").replace("", "not recorded")
+    heads += [name for name in ("other", "not recorded") if name not in heads and (columns == name).any()]
+    rows = []
     for label in labels.value_counts().index[:CLASSES]:
-        part = shown[labels == label].value_counts(normalize=True)
-        shares = [float(part.get(value, 0.0)) for value in values]
-        missing = float(part.get("", 0.0))
-        other = max(0.0, 1.0 - sum(shares) - missing)
-        rows.append((str(label), tuple(f"{share:.0%}" for share in (*shares, other, missing))))
-    return (*values, "other", "not recorded"), tuple(rows)
+        part = columns[labels == label].value_counts(normalize=True)
+        rows.append((str(label), tuple(f"{float(part.get(name, 0.0)):.0%}" for name in heads)))
+    return tuple(heads), tuple(rows)

@@ -106,7 +106,9 @@ def reasons(found: list[tuple[str, str]]) -> list[Reason]:
     ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     rest = [each for _, items in ordered[REASONS:] for each in items]
     ordered = ordered[:REASONS] + ([("other reasons", rest)] if rest else [])
-    return [Reason(title, len(items), tuple(sorted(items)[:LISTED])) for title, items in ordered]
+    return [
+        Reason(title[:1].upper() + title[1:], len(items), tuple(sorted(items)[:LISTED])) for title, items in ordered
+    ]
 
 
 def kind_of(reason: str) -> str:
@@ -166,5 +168,11 @@ def _described(table: pd.DataFrame, keys: pd.Index) -> tuple[tuple[str, int, str
         names = sorted(set(parts[key]["named"]) - {""})
         told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         classes = Counter(parts[key]["label"]).most_common(4)
-        made.append((told or "(unnamed)", len(parts[key]), ", ".join(f"{name} {count:,}" for name, count in classes)))
+        told = told or f"of {parts[key]['image_id'].iloc[0]}"
+        made.append((told, len(parts[key]), ", ".join(f"{isolated(name)}: {count:,}" for name, count in classes)))
     return tuple(made)
+
+
+def isolated(name: str) -> str:
+    """A name in whatever direction it is written, without turning the words around it (Unicode's isolates)."""
+    return f"\u2068{name}\u2069"

@@ -52,7 +52,7 @@ def page(dataset: ImageDataset) -> str:
         class_pictures=pictures.load([each for ids in chosen.values() for each in ids], SHARES["classes"]),
         pairs=found_pairs[: facts.PAIRS],
         pair_count=len(found_pairs),
-        pair_ranks=Counter(pair.rank for pair in found_pairs),
+        pair_sentence=told_of_pairs(found_pairs),
         pair_pictures=pictures.load(
             [each for pair in found_pairs[: facts.PAIRS] for each in pair.ids], SHARES["pairs"]
         ),
@@ -79,35 +79,45 @@ def page(dataset: ImageDataset) -> str:
 
 def verdict(dataset: ImageDataset, found: facts.Groups) -> list[str]:
     """The answer in a few sentences."""
-    usable, report, classes = len(dataset.table), dataset.report, len(dataset.classes)
-    listed = set(dataset.source.records["image_id"]) if dataset.source else set(dataset.table["image_id"])
+    usable, report, classes = len(dataset.table), dataset.report, dataset.classes
     refused = {image_id for image_id, _ in report.refused}
-    photographs, others = len(listed | (refused if dataset.source is None else set())), len(refused - listed)
-    lines = [
-        f"{usable:,} of {photographs:,} photographs can be used"
-        + (f"; {photographs - usable:,} {_are(photographs - usable)} refused." if photographs > usable else ".")
-        + (f" {others:,} more {_plural(others, 'file')} in the collection {_are(others)} left out." if others else "")
-        + (
-            f" {len(report.flagged):,} {_are(len(report.flagged))} kept but should be looked at."
-            if report.flagged
-            else ""
-        )
-    ]
-    kinds = f"{classes:,} {'class' if classes == 1 else 'classes'}" if classes else "no labels"
-    lines.append(f"There {_are(classes or 2)} {kinds} and {found.count:,} {_plural(found.count, 'group')} of images.")
+    listed = set((dataset.table if dataset.source is None else dataset.source.records)["image_id"])
+    listed |= refused if dataset.source is None else set()
+    others, left_out = len(refused - listed), len(listed) - usable
+    lines = [f"{usable:,} of {len(listed):,} photographs can be used."]
+    lines[0] += f" {left_out:,} {_are(left_out)} refused." if left_out else ""
+    lines[0] += (
+        f" {others:,} other file{'s' * (others != 1)} in the collection {_are(others)} left out." if others else ""
+    )
+    doubtful = len({image_id for image_id, _ in report.flagged})
+    lines[0] += f" {doubtful:,} of those used should be looked at first." if doubtful else ""
+    named = "; ".join(map(facts.isolated, classes[:8])) + ("; ..." if len(classes) > 8 else "")
+    kinds = f"{len(classes):,} class{'es' * (len(classes) != 1)} ({named})" if classes else "No labels"
+    groups = f"{found.count:,} group{'s' * (found.count != 1)} of images, each of one patient or one lesion"
+    lines.append(f"{kinds}; {groups if found.named else 'no patient or lesion is named'}.")
     counts = dataset.counts
     if counts["train"] or counts["val"]:
         told = ", ".join(f"{counts[split]:,} for {SPLIT_NAMES[split]}" for split in SPLITS)
-        lines.append(f"They are split into {told}; a group is never divided.")
+        lines.append(f"The split: {told}. No group is in two of them.")
     return lines
+
+
+def told_of_pairs(pairs: list[facts.Pair]) -> str:
+    """How many of them a person must look at, and why."""
+    ranks = Counter(pair.rank for pair in pairs)
+    if not ranks[0] and not ranks[1]:
+        return "Their labels agree, and no pair has two names for its patient or lesion."
+    parts = [f"{ranks[0]:,} {_has(ranks[0])} different labels"] if ranks[0] else []
+    parts += [f"{ranks[1]:,} {_has(ranks[1])} different names for the patient or lesion"] if ranks[1] else []
+    return f"{' and '.join(parts)}: look at these, for one of the two entries is likely wrong."
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def _plural(count: int, word: str) -> str:
-    return word if count == 1 else word + "s"
 
 
 def _first(found: list[facts.Reason]) -> list[str]:
