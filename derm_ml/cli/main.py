@@ -48,11 +48,18 @@ def _run(words: list[str]) -> None:
     elif arguments.command == "data":
         from derm_ml.config import CommonConfig
         from derm_ml.data.dataset import describe, prepare
+        from derm_ml.data.page.html import check_target, page, write_page
         from derm_ml.data.source import Reading
 
         given = {name: getattr(arguments, name) for name in ("data", *READING, "image_size", "split_seed")}
         config = CommonConfig(**given)
-        print(describe(prepare(config.data, config.image_size, config.split_seed, reading=Reading.of(config))))
+        if arguments.html:
+            check_target(Path(arguments.html))
+        dataset = prepare(config.data, config.image_size, config.split_seed, reading=Reading.of(config))
+        print(describe(dataset))
+        if arguments.html:
+            write_page(page(dataset), Path(arguments.html))
+            print(f"page: {arguments.html}")
     elif arguments.command == "registry":
         from derm_ml.cli import registry
 

@@ -14,6 +14,7 @@ from derm_ml.config import CommonConfig, HeadConfig
 from derm_ml.data.batches import ImageBatches
 from derm_ml.data.checks import report_json
 from derm_ml.data.dataset import ImageDataset, prepare
+from derm_ml.data.page.html import page
 from derm_ml.data.source import Reading
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
@@ -55,6 +56,7 @@ def prepare_setting(config: CommonConfig, tracker: Tracker) -> Setting:
     )
     tracker.log_dataset(record)
     tracker.log_text(report_json(dataset.report), "data/report.json")
+    tracker.log_text(page(dataset), "data/report.html")
     tags = {"data.fingerprint": dataset.fingerprint, "data.split": dataset.split_id, "data.kind": dataset.kind}
     tracker.set_tags(tags | {"data.location": dataset.location, "data.counts": json.dumps(dataset.counts)})
     return Setting(dataset, device, choose_precision(config.precision, device))
