@@ -91,6 +91,8 @@ def _classes(levels: list[pd.Series], tree: Tree) -> Folders:
     """The one level whose names are words."""
     candidates = [level for level in _merged(levels) if not looks_like_ids(level)]
     plural = [level for level in candidates if level[level != ""].nunique() > 1]
+    named = [level for level in plural if not _doubtful(level)]
+    plural = named or plural  # numbers beside words are patients
     if not plural:
         return Folders(_why_none(levels, tree))
     if len(plural) > 1:
