@@ -16,7 +16,7 @@ from derm_ml.data.given import lacking, settled, unjudged, without_challenge_ima
 from derm_ml.data.groups import doubts, join_groups
 from derm_ml.data.source import Source
 from derm_ml.data.sources import open_source
-from derm_ml.data.splits import digest_of_rows, split_identity
+from derm_ml.data.splits import digest_of_rows
 from derm_ml.errors import UserError
 
 
@@ -131,8 +131,7 @@ def _dataset(
     table["code"] = pd.Index(classes, dtype="str").get_indexer(table["label"]).astype(np.int64)  # -1: unlabelled
     if split_seed is not None:
         report.warnings += [*lacking(table, classes), *unjudged(table)]
-    positions = np.array([cache.rows[content] for content in table["content"].tolist()], dtype=np.int64)
-    images = cache.images
+    positions, images = table.pop("row").to_numpy(), cache.images
     if len(table) != len(images) or (positions != np.arange(len(table))).any():
         images = _Rows(images, positions)  # type: ignore[assignment]
     return ImageDataset(
@@ -144,7 +143,7 @@ def _dataset(
         table=table,
         report=report,
         fingerprint=digest_of_rows(table, ["content", "label", "group"]),
-        split_id=split_identity(table),
+        split_id=digest_of_rows(table, ["content", "split"]),  # `split_identity`, of rows in the order of content
         source=source,
     )
 

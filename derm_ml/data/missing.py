@@ -19,8 +19,5 @@ def is_missing(series: pd.Series) -> pd.Series:
 
 def cleaned(series: pd.Series) -> pd.Series:
     """The values as text without white space around them, "" where they are text for missing; the same index."""
-    # Each distinct value is looked at once: columns repeat themselves.
-    codes, values = pd.factorize(series, use_na_sentinel=True)
-    text = [str(value).strip() for value in values]
-    known = pd.array(["" if each.lower() in MISSING else each for each in text] + [""], dtype="str")
-    return pd.Series(known.take(codes), index=series.index, name=series.name)  # -1, no value at all, is the last one
+    text = series.astype("str").fillna("").str.strip()
+    return text.where(~text.str.lower().isin(MISSING), "")
