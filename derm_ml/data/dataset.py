@@ -51,6 +51,10 @@ class ImageDataset:
         """Whether a probe can be trained and judged: two classes at least, and labels in training and in validation."""
         return len(self.classes) > 1 and all(len(self.rows(split, labelled=True)) for split in ("train", "val"))
 
+    def averaged_over(self, split: str) -> str:
+        """Of how many classes a split has images: what averages over classes are over."""
+        return f"{len(np.unique(self.codes(self.rows(split, labelled=True))))} of {len(self.classes)} classes"
+
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Class codes of rows, int64."""
         return np.asarray(self.table["code"].to_numpy()[rows])
