@@ -12,7 +12,7 @@ import argparse
 import csv
 import hashlib
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,12 +46,13 @@ def measure(path: Path) -> dict[str, float]:
     from derm_ml.data.source import Source
 
     taken = {"imports, MiB": peak()}
-    clock = time.perf_counter()
+    clock = time.perf_counter(), time.process_time()
 
     def step(name: str) -> None:
         nonlocal clock
-        taken[name] = time.perf_counter() - clock
-        clock = time.perf_counter()
+        now = time.perf_counter(), time.process_time()
+        taken[name], taken[f"{name}, CPU"] = now[0] - clock[0], now[1] - clock[1]
+        clock = time.perf_counter(), time.process_time()
 
     table = pd.read_csv(path, dtype="str", keep_default_na=False)
     records = pd.DataFrame({"image_id": table["image_id"], "label": cleaned(table["label"])})
@@ -72,14 +73,17 @@ def measure(path: Path) -> dict[str, float]:
     step("checked, grouped, split")
     described = describe(dataset)
     step("described")
-    taken["seconds"] = sum(taken[name] for name in ("read", "checked, grouped, split", "described"))
+    steps = ("read", "checked, grouped, split", "described")
+    taken["seconds"] = sum(taken[name] for name in steps)
+    taken["CPU seconds"] = sum(taken[f"{name}, CPU"] for name in steps)
     taken["MiB"] = peak()
     print(described, file=sys.stderr)
     return taken
 
 
 def peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """MiB at the most so far. (`ru_maxrss` would begin with the parent's.)"""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
 
 def main() -> None:

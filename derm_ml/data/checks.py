@@ -37,25 +37,26 @@ class DataReport:
 
 
 def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.DataFrame:
-    """The rows to keep, one a distinct image, in the order of content; copies are refused, all of them where their
-    labels disagree.
+    """The rows to keep, one a distinct image, in the order of content, with their content and their row of the cache.
 
-    Of copies in several given splits the one in test stays, else the one in validation. It takes over the label where
-    it has none itself, and its group is joined with the groups of its copies: they show one lesion.
+    Copies are refused, all of them where their labels disagree. Of copies in several given splits the one in test
+    stays, else the one in validation. It takes over the label where it has none itself, and its group is joined with
+    the groups of its copies: they show one lesion.
     """
-    digests = pd.array([cache.digests.get(image_id, "") for image_id in records["image_id"].tolist()], dtype="str")
-    table = records.assign(content=digests)
+    digests = [cache.digests.get(image_id, "") for image_id in records["image_id"].tolist()]
+    rows = np.array([cache.rows.get(digest, -1) for digest in digests], dtype=np.int64)  # in the order of content
+    table = records.assign(content=pd.array(digests, dtype="str"), row=rows)
     bad = [image_id for image_id, _ in report.refused]
     same_as_bad = {digest for image_id in bad if (digest := cache.digests.get(image_id))}
     if same_as_bad:
         copies = table["content"].isin(same_as_bad) & ~table["image_id"].isin(bad)
         report.refused += [(image_id, "a copy of a refused image") for image_id in table["image_id"][copies]]
-    table = table[table["content"].isin(cache.rows)]
-    twice = table.duplicated("content", keep=False)
+    table = table[rows >= 0]
+    twice = table.duplicated("row", keep=False)
     if twice.any():
         table = table.assign(group=_groups_of_copies_joined(table, twice))
         table = pd.concat([table[~twice], _one_a_content(table[twice], report)])
-    return table.sort_values("content", ignore_index=True)
+    return table.sort_values("row", ignore_index=True)
 
 
 def _one_a_content(copies: pd.DataFrame, report: DataReport) -> pd.DataFrame:
@@ -90,8 +91,8 @@ def _one_a_content(copies: pd.DataFrame, report: DataReport) -> pd.DataFrame:
 def _groups_of_copies_joined(table: pd.DataFrame, twice: pd.Series) -> pd.Series:
     """Group names under which exact copies are of one group; unchanged where they all are."""
     copies = np.flatnonzero(twice)
-    codes = pd.factorize(table["content"].iloc[copies])[0]
-    first = copies[np.unique(codes, return_index=True)[1][codes]]
+    _, first, own = np.unique(table["row"].iloc[copies], return_index=True, return_inverse=True)
+    first = copies[first[own]]
     groups = table["group"].reset_index(drop=True)
     if (groups.iloc[first].to_numpy() == groups.iloc[copies].to_numpy()).all():
         return table["group"]

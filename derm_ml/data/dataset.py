@@ -16,7 +16,7 @@ from derm_ml.data.given import lacking, settled, unjudged, without_challenge_ima
 from derm_ml.data.groups import doubts, join_groups
 from derm_ml.data.source import Reading, Source
 from derm_ml.data.sources import open_source
-from derm_ml.data.splits import digest_of_rows, split_identity
+from derm_ml.data.splits import digest_of_rows
 from derm_ml.errors import UserError
 
 
@@ -50,6 +50,10 @@ class ImageDataset:
     def labelled(self) -> bool:
         """Whether a probe can be trained and judged: two classes at least, and labels in training and in validation."""
         return len(self.classes) > 1 and all(len(self.rows(split, labelled=True)) for split in ("train", "val"))
+
+    def averaged_over(self, split: str) -> str:
+        """Of how many classes a split has images: what averages over classes are over."""
+        return f"{len(np.unique(self.codes(self.rows(split, labelled=True))))} of {len(self.classes)} classes"
 
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Class codes of rows, int64."""
@@ -138,8 +142,7 @@ def _dataset(
     table["code"] = pd.Index(classes, dtype="str").get_indexer(table["label"]).astype(np.int64)  # -1: unlabelled
     if split_seed is not None:
         report.warnings += [*lacking(table, classes), *unjudged(table)]
-    positions = np.array([cache.rows[content] for content in table["content"].tolist()], dtype=np.int64)
-    images = cache.images
+    positions, images = table.pop("row").to_numpy(), cache.images
     if len(table) != len(images) or (positions != np.arange(len(table))).any():
         images = _Rows(images, positions)  # type: ignore[assignment]
     return ImageDataset(
@@ -151,7 +154,7 @@ def _dataset(
         table=table,
         report=report,
         fingerprint=digest_of_rows(table, ["content", "label", "group"]),
-        split_id=split_identity(table),
+        split_id=digest_of_rows(table, ["content", "split"]),  # `split_identity`, of rows in the order of content
         source=source,
     )
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 # Compared in lower case and stripped. `UNK` is not here: ISIC 2019 names a class so. Nor is `other`: it is an answer.
 MISSING = (
@@ -13,7 +10,6 @@ MISSING = (
     *("unknown", "undefined", "not available", "not specified", "not known", "missing"),
     *("?", "-", "--", "---", ".", "\N{EN DASH}", "\N{EM DASH}"),
 )
-TEXT = pd.StringDtype(na_value=np.nan)
 
 
 def is_missing(series: pd.Series) -> pd.Series:
@@ -23,13 +19,5 @@ def is_missing(series: pd.Series) -> pd.Series:
 
 def cleaned(series: pd.Series) -> pd.Series:
     """The values as text without white space around them, "" where they are text for missing; the same index."""
-    text = pc.fill_null(pc.utf8_trim_whitespace(as_arrow(series)), "")
-    known = pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=pa.array(MISSING, type=text.type)), "", text)
-    made = pa.chunked_array([known]).to_pandas(types_mapper=lambda _: TEXT)
-    return pd.Series(made.array, index=series.index, name=series.name)
-
-
-def as_arrow(series: pd.Series) -> pa.Array:
-    """The values as one array of Arrow's strings."""
-    values = pa.array(series.astype("str").array)
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    text = series.astype("str").fillna("").str.strip()
+    return text.where(~text.str.lower().isin(MISSING), "")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 Held = list[tuple[int, int]]  # (class, images) of one group
+TRIED = 64  # groups of a class, when it is looked for one that can move
 
 
 @dataclass(frozen=True)
@@ -117,18 +118,25 @@ class _Deal:
 
     def mend(self, of_class: list[list[int]]) -> None:
         """Move groups to splits that lack a class of as many groups as splits, while that leaves fewer lacks."""
-        enough = [code for code, groups in enumerate(of_class) if len(groups) >= len(self._splits)]
-        moved = True
-        while moved:
-            lacks = [(code, split) for code in enough for split in self._splits if not self._groups[split][code]]
-            moved = any(self._filled(code, split, of_class[code], set(enough)) for code, split in lacks)
+        enough = {code: groups for code, groups in enumerate(of_class) if len(groups) >= len(self._splits)}
+        while lacks := self._lacks(enough):
+            if not any(self._filled(lack, enough, len(lacks)) for lack in lacks):
+                break
 
-    def _filled(self, code: int, split: int, groups: list[int], enough: set[int]) -> bool:
-        for group in groups:
-            source, kinds = self.split[group], [c for c, _ in self._held[group] if c in enough]
-            gained = sum(not self._groups[split][c] for c in kinds)
-            lost = sum(self._groups[source][c] == 1 for c in kinds)
-            if gained > lost:
-                self._put(group, split)
+    def _lacks(self, enough: Iterable[int]) -> list[tuple[int, int]]:
+        return [(code, split) for code in enough for split in self._splits if not self._groups[split][code]]
+
+    def _filled(self, lack: tuple[int, int], enough: dict[int, list[int]], fewer_than: int, depth: int = 2) -> bool:
+        """Move a group to where its class lacks, and others to where that group is then missed."""
+        code, split = lack
+        for group in enough[code][:TRIED]:
+            source = self.split[group]
+            self._put(group, split)
+            lacks = self._lacks(enough)
+            missed = [each for each in lacks if each[1] == source and each[0] in dict(self._held[group])]
+            if len(lacks) < fewer_than or (
+                depth and any(self._filled(each, enough, fewer_than, depth - 1) for each in missed)
+            ):
                 return True
+            self._put(group, source)
         return False

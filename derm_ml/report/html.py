@@ -137,7 +137,8 @@ def _embedded(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def told(found: Answer, arms: pd.DataFrame) -> str:
+def told(found: Answer, arms: pd.DataFrame, averaged_over: str) -> str:
     """For a terminal: one line an arm, then the answers and what stands against them."""
     columns = ["arm", "macro AUROC", "accuracy", "log-loss", "gap (loss)"]
-    return "\n".join([arms[columns].to_string(index=False), "", *found.lines, *found.warnings])
+    over = f"macro AUROC over {averaged_over}"
+    return "\n".join([arms[columns].to_string(index=False), over, "", *found.lines, *found.warnings])

@@ -150,7 +150,12 @@ def checklist(comparison: Comparison, answer: Answer) -> pd.DataFrame:
             "best probe on validation images; never by test images",
         ),
         ("12e", "28, 29", "measures, uncertainty", "six measures, 95 % intervals, Holm, equivalence: see Definitions"),
-        ("13", "", "class imbalance", "no reweighting; balanced measures and recall by class are reported"),
+        (
+            "13",
+            "",
+            "class imbalance",
+            f"no reweighting; balanced measures (over {comparison.averaged_over}) and recall by class are reported",
+        ),
         ("15", "", "output", "class probabilities (softmax); the largest is the prediction"),
         ("18f", "23", "software", f"derm_ml {__version__}; every package in the run's environment.txt"),
         ("21", "33", "numbers analysed", f"{len(comparison.runs)} runs, each in runs.csv"),

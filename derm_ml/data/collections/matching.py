@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from derm_ml.data.collections.listing import IMAGES, printable
 from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
-from derm_ml.data.missing import as_arrow
 
 MISSING, SEVERAL = -1, -2
 FULL = 50_000  # rows up to which every value of every column is looked up; of more, so many
@@ -70,10 +69,16 @@ class FileIndex:
 
 def _plain(values: pd.Series) -> pa.Array:
     """Lower case, composed, with `/`, without an image's suffix."""
-    text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.utf8_normalize(as_arrow(values), form="NFC")))
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.utf8_normalize(_arrow(values), form="NFC")))
     text = pc.replace_substring(text, "\\", "/")
     text = pc.replace_substring_regex(text, r"^(\./)+", "")
     return pc.replace_substring_regex(text, SUFFIX, "")
+
+
+def _arrow(values: pd.Series) -> pa.Array:
+    """The values as one array of Arrow's strings."""
+    text = pa.array(values.astype("str").array)
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
 
 
 def _stems(paths: pa.Array) -> pa.Array:
