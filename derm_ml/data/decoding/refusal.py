@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from PIL import UnidentifiedImageError
+
 MAX_PIXELS = 150_000_000  # below Pillow's own 179 million: the same bound for every format
 MIN_SIDE = 16  # px
 
@@ -40,6 +42,8 @@ def decoders_errors_refuse(kind: str, n_bytes: int) -> Iterator[None]:
         yield
     except RefusedImage:
         raise
+    except UnidentifiedImageError as error:
+        raise RefusedImage(f"not a readable {kind} ({n_bytes:,} bytes): its header is damaged or cut") from error
     except Exception as error:
         told = " ".join(str(error).split())[:200]
         lowered = told.lower()
