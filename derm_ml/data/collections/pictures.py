@@ -46,6 +46,17 @@ class Pictures:
             for number, (name, again) in enumerate(zip(made, twice, strict=True))
         ]
 
+    def file_of(self) -> Callable[[str], str | None]:
+        """Of printable names, the file that holds this photograph alone; None for members of archives."""
+        odd = {shown: name for shown, name in zip(self.ids(), self.names, strict=True) if shown != name}
+        root, members = os.fspath(self.root), self.members
+
+        def path(image_id: str) -> str | None:
+            name = odd.get(image_id, image_id)
+            return None if name in members else f"{root}{os.sep}{name}"
+
+        return path
+
     def reader(self) -> Callable[[str], bytes | np.ndarray]:
         """Of printable names; only regular files are opened."""
         odd = {shown: name for shown, name in zip(self.ids(), self.names, strict=True) if shown != name}
