@@ -35,7 +35,7 @@ class Pictures:
     refused: list[tuple[str, str]] = field(default_factory=list)
     aside: dict[str, int] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
-    members: dict[str, Callable[[], bytes]] = field(default_factory=dict)
+    members: dict[str, Callable[[], bytes | np.ndarray]] = field(default_factory=dict)
 
     def ids(self) -> list[str]:
         """Printable names, made different where escaping made two the same."""
