@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from os import PathLike
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,8 @@ class Source:
         mask: image_id to the lesion's mask, bool [h, w] in the image's proportions, or None where there is none.
         choices: (what, which was taken and why) of the reading. warnings: sentences about the whole collection.
         pairs: (image_id, image_id) that the collection itself names as the same picture.
+        path: image_id to the file that holds this image and nothing else, or None where there is no such file. An
+            unchanged file need not be read again.
     """
 
     kind: str
@@ -40,6 +43,7 @@ class Source:
     choices: tuple[tuple[str, str], ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
     pairs: tuple[tuple[str, str], ...] = field(default=())
+    path: Callable[[str], str | PathLike[str] | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,4 +118,5 @@ def to_source(draft: Draft, reading: Reading) -> Source:
         choices=tuple(draft.choices),
         warnings=tuple(draft.warnings),
         pairs=tuple((str(ids[i]), str(ids[j])) for i, j in draft.pairs),
+        path=pictures.file_of(ids),
     )

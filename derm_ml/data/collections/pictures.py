@@ -35,7 +35,7 @@ class Pictures:
     refused: list[tuple[str, str]] = field(default_factory=list)
     aside: dict[str, int] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
-    members: dict[str, Callable[[], bytes]] = field(default_factory=dict)
+    members: dict[str, Callable[[], bytes | np.ndarray]] = field(default_factory=dict)
 
     @property
     def folders(self) -> pd.Series:
@@ -53,9 +53,23 @@ class Pictures:
             for number, (name, again) in enumerate(zip(made, twice, strict=True))
         ]
 
+    def file_of(self, ids: Sequence[str]) -> Callable[[str], str | None]:
+        """Of these printable names, the file that holds this photograph alone; None for members of archives."""
+        odd = self._odd(ids)
+        root, members = os.fspath(self.root), self.members
+
+        def path(image_id: str) -> str | None:
+            name = odd.get(image_id, image_id)
+            return None if name in members else f"{root}{os.sep}{name}"
+
+        return path
+
+    def _odd(self, ids: Sequence[str]) -> dict[str, str]:
+        return {shown: name for shown, name in zip(ids, self.names, strict=True) if shown != name}
+
     def reader(self, ids: Sequence[str]) -> Callable[[str], bytes | np.ndarray]:
         """Of these printable names; only regular files are opened."""
-        odd = {shown: name for shown, name in zip(ids, self.names, strict=True) if shown != name}
+        odd = self._odd(ids)
         root, members = self.root, self.members
 
         def read(image_id: str) -> bytes | np.ndarray:
