@@ -6,11 +6,12 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.reading import read_collection
-from derm_ml.data.source import COLUMNS, SPLITS, Reading, Source
+from derm_ml.data.containers import open_container
+from derm_ml.data.containers.npz import medmnist_source
+from derm_ml.data.source import COLUMNS, Reading, Source
 from derm_ml.data.synthetic import SyntheticSpec, draw, lesion_factors
 from derm_ml.errors import UserError
 
@@ -36,6 +37,8 @@ def _recognise(spec: str, reading: Reading, labelled: bool) -> Source:
         return _synthetic(SyntheticSpec.parse(options))
     if name == "dermamnist":
         return _dermamnist(options or "64")
+    if (container := open_container(spec, labelled)) is not None:
+        return container
     path = Path(spec).expanduser()
     if not path.is_dir() and not path.is_file():
         raise UserError(
@@ -84,15 +87,4 @@ def _dermamnist(size: str) -> Source:
                 f"data=dermamnist: {root / name} is not there and could not be downloaded ({type(error).__name__}): "
                 f"put {name} from Zenodo record 10519652 into {root}, or set DERM_ML_DATA to its folder"
             ) from error
-    from medmnist import INFO
-
-    names = INFO["dermamnist"]["label"]
-    rows, images = [], {}
-    with np.load(root / name, allow_pickle=False) as archive:
-        for split in SPLITS:
-            pictures = archive[f"{split}_images"]
-            for number, label in enumerate(archive[f"{split}_labels"].ravel()):
-                image_id = f"{split}_{number:05d}"
-                images[image_id] = pictures[number]
-                rows.append((image_id, names[str(int(label))], image_id, split))
-    return Source("dermamnist", str(root / name), _table(rows), lambda image_id: images[image_id])
+    return medmnist_source(root / name)

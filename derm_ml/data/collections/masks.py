@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from derm_ml.data.collections.names import MASK_FOLDERS, MASKS, SUPERPIXELS
+from derm_ml.data.files import read_regular
 
 Reader = Callable[[str], np.ndarray | None]
 
@@ -85,23 +86,18 @@ def _stem(name: str) -> str:
 
 
 def mask_reader(masks: Mapping[str, Path]) -> Reader | None:
-    """A reader of mask files: what is brighter than half is the lesion; a file that cannot be read is no mask.
-
-    A file of nothing but 0 and 1 is taken at its word.
-    """
+    """A reader of mask files; None without any. A file that cannot be read is no mask."""
     if not masks:
         return None
 
     def read(image_id: str) -> np.ndarray | None:
-        from PIL import Image
+        from derm_ml.data.decoding import decode_mask
 
         if image_id not in masks:
             return None
         try:
-            with Image.open(masks[image_id]) as image:
-                pixels = np.asarray(image.convert("L"))
-        except (OSError, ValueError, Image.DecompressionBombError):
+            return decode_mask(read_regular(masks[image_id]))
+        except (OSError, ValueError):
             return None
-        return np.asarray(pixels > (127 if pixels.max() > 1 else 0))
 
     return read
