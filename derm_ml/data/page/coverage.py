@@ -81,7 +81,7 @@ def _field(name: str, values: pd.Series, labels: pd.Series) -> Field:
         note = f"half of the images lie between {low:.4g} and {high:.4g}; the middle is {middle:.4g}"
         heads, rows = _numbers_by_class(numbers.where(here), labels) if name in LOOKED_FOR else ((), ())
         return Field(name, title, known, total, chart=chart, note=note, heads=heads, rows=rows, caption=QUARTILES)
-    shown = numbers.map(lambda number: f"{number:g}") if numeric else text
+    shown = numbers.map({number: f"{number:g}" for number in numbers[here].unique()}) if numeric else text
     shown = shown.where(here, "")
     ordered = sorted(shown[here].value_counts().items(), key=lambda item: (-item[1], str(item[0])))
     note = ""

@@ -81,14 +81,13 @@ def verdict(dataset: ImageDataset, found: facts.Groups) -> list[str]:
     """The answer in a few sentences."""
     usable, report, classes = len(dataset.table), dataset.report, dataset.classes
     refused = {image_id for image_id, _ in report.refused}
-    listed = set((dataset.table if dataset.source is None else dataset.source.records)["image_id"])
-    listed |= refused if dataset.source is None else set()
-    others, left_out = len(refused - listed), len(listed) - usable
-    lines = [f"{usable:,} of {len(listed):,} photographs can be used."]
-    lines[0] += f" {left_out:,} {_are(left_out)} refused." if left_out else ""
-    lines[0] += (
-        f" {others:,} other file{'s' * (others != 1)} in the collection {_are(others)} left out." if others else ""
-    )
+    listed = (dataset.table if dataset.source is None else dataset.source.records)["image_id"]
+    others = len(refused) - int(listed.isin(refused).sum())
+    total = len(listed) + (others if dataset.source is None else 0)
+    lines = [f"{usable:,} of {total:,} photographs can be used."]
+    lines[0] += f" {total - usable:,} {_are(total - usable)} refused." if total > usable else ""
+    if others and dataset.source is not None:
+        lines[0] += f" {others:,} other file{'s' * (others != 1)} in the collection {_are(others)} left out."
     doubtful = len({image_id for image_id, _ in report.flagged})
     lines[0] += f" {doubtful:,} of those used should be looked at first." if doubtful else ""
     named = "; ".join(map(facts.isolated, classes[:8])) + ("; ..." if len(classes) > 8 else "")
@@ -153,11 +152,11 @@ def check_target(path: Path) -> None:
     Raises:
         UserError: the folder is missing or cannot be written to, or the name is taken by something else than a file.
     """
-    if path.exists() and not path.is_file():
-        raise UserError(f"--html {path}: is no file: give the name of a file to write")
-    if not path.resolve().parent.is_dir():
-        raise UserError(f"--html {path}: no such folder: make {path.parent} first, or give another file")
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"--html {path}: is no file: give the name of a file to write")
+        if not path.resolve().parent.is_dir():
+            raise UserError(f"--html {path}: no such folder: make {path.parent} first, or give another file")
         _part(path).touch()
         _part(path).unlink()
     except OSError as error:
