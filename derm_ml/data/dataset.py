@@ -40,6 +40,7 @@ class ImageDataset:
     fingerprint: str
     split_id: str
     source: Source | None = None  # where the images were read: for what is known beside images and labels
+    sizes: np.ndarray | None = None  # int32 [n, 2], width and height of the originals, px
 
     def rows(self, split: str, *, labelled: bool = False) -> np.ndarray:
         """Row numbers of a split, int64, ascending."""
@@ -156,6 +157,7 @@ def _dataset(
         fingerprint=digest_of_rows(table, ["content", "label", "group"]),
         split_id=digest_of_rows(table, ["content", "split"]),  # `split_identity`, of rows in the order of content
         source=source,
+        sizes=cache.sizes[positions] if len(cache.sizes) else None,
     )
 
 

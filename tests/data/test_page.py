@@ -191,8 +191,14 @@ def test_what_is_known_is_counted_and_drawn():
 def test_sizes_of_the_originals_are_optional():
     dataset = collection(6, ["a", "b"])
     assert "most frequent" not in page(dataset)
-    object.__setattr__(dataset, "sizes", np.array([[600, 450]] * 4 + [[800, 600], [0, 0]]))
-    assert "600 x 450" in page(dataset)
+    known = replace(dataset, sizes=np.array([[600, 450]] * 4 + [[800, 600], [0, 0]]))
+    assert "600 x 450 4 80.0%" in Text(page(known)).text
+
+
+def test_sizes_come_from_decoding(broken):
+    sizes = prepare(str(broken), 32, 0).sizes
+    assert sizes.shape == (21, 2)
+    assert (sizes == (48, 40)).all()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT, FOOT = 480, 110, 18  # units of the drawing
+NARROW = 8  # bars that fill the width: fewer are no wider
 
 
 def histogram(counts: Sequence[int], names: Sequence[str], what: str) -> Markup:
@@ -16,8 +17,10 @@ def histogram(counts: Sequence[int], names: Sequence[str], what: str) -> Markup:
     Args:
         names: one a bar. what: what is counted, for the alternative text.
     """
-    top, step = max([*counts, 1]), WIDTH / max(len(counts), 1)
-    every = max(1, -(-len(counts) * max(map(len, names), default=1) * 8 // WIDTH))  # about 8 units a character
+    top, step = max([*counts, 1]), WIDTH / max(len(counts), NARROW)
+    every = max(
+        1, -(-max(len(counts), NARROW) * max(map(len, names), default=1) * 8 // WIDTH)
+    )  # about 8 units a character
     parts = []
     for number, (count, name) in enumerate(zip(counts, names, strict=True)):
         tall = max(1.0 if count else 0.0, (HEIGHT - FOOT - 14) * count / top)

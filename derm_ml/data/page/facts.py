@@ -30,7 +30,8 @@ def named_table(dataset: ImageDataset) -> pd.DataFrame:
     named = pd.Series("", index=table.index)
     if dataset.source is not None:
         records = dataset.source.records.drop_duplicates("image_id").set_index("image_id")["group"]
-        named = table["image_id"].map(records).fillna("").astype(str)
+        found = records.reindex(table["image_id"]).astype(object).to_numpy()
+        named = pd.Series(["" if pd.isna(name) else str(name) for name in found], index=table.index, dtype=str)
     return table.assign(label=table["label"].replace("", UNLABELLED), named=named)
 
 

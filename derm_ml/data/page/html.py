@@ -54,12 +54,12 @@ def page(dataset: ImageDataset) -> str:
         pair_count=len(found_pairs),
         pair_sentence=told_of_pairs(found_pairs),
         pair_pictures=pictures.load(
-            [each for pair in found_pairs[: facts.PAIRS] for each in pair.ids], SHARES["pairs"]
+            [each for pair in found_pairs[: facts.PAIRS] for each in pair.ids], SHARES["pairs"], whole=True
         ),
         refused=refused,
-        refused_pictures=pictures.load(_first(refused), SHARES["refused"]),
+        refused_pictures=pictures.load(_first(refused), SHARES["refused"], whole=True),
         flagged=flagged,
-        flagged_pictures=pictures.load(_first(flagged), SHARES["flagged"]),
+        flagged_pictures=pictures.load(_first(flagged), SHARES["flagged"], whole=True),
         each=EACH,
         mended=facts.reasons(dataset.report.mended),
         groups=found_groups,
@@ -68,7 +68,7 @@ def page(dataset: ImageDataset) -> str:
             [name for name, _ in found_groups.sizes],
             "Groups by their number of images",
         ),
-        sizes=_sizes(getattr(dataset, "sizes", None)),
+        sizes=_sizes(dataset.sizes),
         fields=fields,
         missing=missing,
         shown=pictures.shown,
@@ -84,7 +84,8 @@ def verdict(dataset: ImageDataset, found: facts.Groups) -> list[str]:
     listed = (dataset.table if dataset.source is None else dataset.source.records)["image_id"]
     others = len(refused) - int(listed.isin(refused).sum())
     total = len(listed) + (others if dataset.source is None else 0)
-    lines = [f"{usable:,} of {total:,} photographs can be used."]
+    drawn = dataset.kind == "synthetic"
+    lines = [f"{usable:,} of {total:,} {'drawn pictures' if drawn else 'photographs'} can be used."]
     lines[0] += f" {total - usable:,} {_are(total - usable)} refused." if total > usable else ""
     if others and dataset.source is not None:
         lines[0] += f" {others:,} other file{'s' * (others != 1)} in the collection {_are(others)} left out."

@@ -16,7 +16,7 @@ from derm_ml.data.decoding import decode, decode_whole
 
 SIDES = (96, 72, 48, 32)  # px: the largest at which a section's pictures fit its share of the page
 QUALITY = 80  # JPEG
-WHOLE = 4_000_000  # bytes: a refused file above this is not decoded for a thumbnail
+LARGEST = 20_000_000  # bytes: a refused file above this is not decoded for a thumbnail
 
 
 class Pictures:
@@ -32,11 +32,11 @@ class Pictures:
         self._unopened = {image_id for image_id, _ in dataset.source.refused} if dataset.source else set()
         self.shown = 0
 
-    def load(self, ids: Sequence[str], share: int) -> dict[str, str]:
+    def load(self, ids: Sequence[str], share: int, *, whole: bool = False) -> dict[str, str]:
         """image_id to a `data:` address; those that cannot be decoded are left out.
 
         Args:
-            share: bytes that all of them may have together.
+            share: bytes that all of them may have together. whole: not the centre square that is trained on.
         """
         ids = list(dict.fromkeys(ids))
         table = self._dataset.table
@@ -44,7 +44,7 @@ class Pictures:
         rows = dict(zip(table["image_id"][found], found, strict=True))
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             made = dict(
-                zip(ids, pool.map(lambda image_id: self._pixels(image_id, rows.get(image_id)), ids), strict=True)
+                zip(ids, pool.map(lambda image_id: self._pixels(image_id, rows.get(image_id), whole), ids), strict=True)
             )
         pixels = {image_id: each for image_id, each in made.items() if each is not None}
         self.shown += len(pixels)
@@ -54,18 +54,19 @@ class Pictures:
                 break
         return addresses
 
-    def _pixels(self, image_id: str, row: int | None) -> np.ndarray | None:
+    def _pixels(self, image_id: str, row: int | None, whole: bool) -> np.ndarray | None:
         """uint8 [h, w, 3], about as large as the largest side or larger."""
         source = self._dataset.source
-        if row is not None and (self._dataset.image_size >= SIDES[0] or source is None):
+        large = self._dataset.image_size >= SIDES[0] and not whole
+        if row is not None and (large or source is None):
             return self._trained_on(row)
         if source is None or image_id in self._unopened:
             return None
         try:
             content = source.read(image_id)
-            if row is not None:
-                return decode(content, SIDES[0])[0]
-            return decode_whole(content, SIDES[0]) if len(content) <= WHOLE else None
+            if row is None and len(content) > LARGEST:
+                return None
+            return decode_whole(content, SIDES[0]) if whole else decode(content, SIDES[0])[0]
         except Exception:  # noqa: BLE001 (whatever a decoder raises: the file is named without its picture)
             return self._trained_on(row) if row is not None else None
 
