@@ -40,8 +40,8 @@ def check(content: bytes) -> None:
     try:
         decoded = decode_image(content, (32,))
     except RefusedImage as refusal:
-        assert str(refusal)
-        assert "\n" not in str(refusal)
+        said = str(refusal).splitlines()
+        assert len(said) == 1, said  # noqa: PT017 - most files are no refusal
     else:
         assert decoded.squares[0].shape == (32, 32, 3)
         assert decoded.squares[0].dtype == np.uint8

@@ -27,7 +27,7 @@ SAME_GREY = [
 def test_every_format_gives_the_same_picture(name: str) -> None:
     made = decode_whole(CONTENTS[name][0](), 96).astype(int)
     assert made.shape == (48, 64, 3)
-    assert np.abs(made - photograph()).mean() < 6  # by compression
+    assert np.abs(made - photograph()).mean() < 8  # colour noise, which compression loses
 
 
 @pytest.mark.parametrize("name", " ".join(SAME_GREY).split())
@@ -81,8 +81,8 @@ def test_without_the_extra_the_file_is_refused_with_the_line_that_names_it(
         ("lfs.jpg", "git lfs pull"),
         ("half.jpg", r"truncated JPEG \([0-9,]+ bytes\)"),
         ("cut.jp2", "JPEG2000"),
-        ("bomb.bmp", "bomb: 60000 x 60000"),
-        ("frame_bomb.dcm", "frame has 60000 x 60000"),
+        ("bomb.bmp", "decompression bomb.*pixels"),
+        ("frame_bomb.dcm", "decompression bomb.*pixels"),
         ("no_pixels.dcm", "without a picture"),
         ("empty.jpg", "empty file"),
         ("zeros.jpg", "zero bytes"),
