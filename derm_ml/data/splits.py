@@ -72,7 +72,7 @@ def _refuse_small(table: pd.DataFrame, holdings: Holdings) -> None:
     told = [f"{groups} group{'s' * (groups != 1)} of images ({images} images)" for _, groups, images in counts]
     why = "too few for training, validation and test: add images"
     largest = int(table["group"].value_counts().max())
-    doubt = f"; one group holds {largest:,} of {len(table):,} images: name the right column with group=COLUMN, or group=none"
+    doubt = f"; one group holds {largest:,} of {len(table):,} images: is it one? group=COLUMN or group=none settles it"
     doubt *= 2 * largest > len(table)
     if counts[0][0] == "":
         raise UserError(f"the collection has {told[0]}, {why}{doubt}")

@@ -144,3 +144,9 @@ def test_what_a_split_lacks_is_said_and_counted():
 def test_one_group_for_all_is_named_in_the_refusal():
     with pytest.raises(UserError, match="one group holds 60 of 60 images"):
         assemble(*opened([(*each[:3], "all", "") for each in plain(60)]), 8, 0)
+
+
+def test_copies_where_nothing_has_a_label():
+    table, refused = kept([("a", "1", "", "", ""), ("b", "1", "", "", ""), ("c", "2", "", "", "")])
+    assert table["label"].tolist() == ["", ""]
+    assert refused == {"b": "an exact copy of a"}
