@@ -65,7 +65,7 @@ def _one_a_content(copies: pd.DataFrame, report: DataReport) -> pd.DataFrame:
     copies = copies.sort_values(["content", "rank", "image_id"], ignore_index=True).drop(columns="rank")
     labelled = copies[copies["label"] != ""]
     firsts = labelled.drop_duplicates("content").set_index("content")
-    first = copies["content"].map(firsts["label"]).fillna("")
+    first = copies["content"].map(firsts["label"]).astype("str").fillna("")
     others = labelled[labelled["label"] != first[labelled.index]].drop_duplicates("content").set_index("content")
     torn = copies["content"].isin(others.index)
     here = copies[torn]

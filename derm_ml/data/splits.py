@@ -71,14 +71,18 @@ def _refuse_small(table: pd.DataFrame, holdings: Holdings) -> None:
     counts = [(holdings.classes[code], int(holdings.groups[code]), int(holdings.images[code])) for code in small]
     told = [f"{groups} group{'s' * (groups != 1)} of images ({images} images)" for _, groups, images in counts]
     why = "too few for training, validation and test: add images"
+    largest = int(table["group"].value_counts().max())
+    doubt = f"; one group holds {largest:,} of {len(table):,} images: is it one? group=COLUMN or group=none settles it"
+    doubt *= 2 * largest > len(table)
     if counts[0][0] == "":
-        raise UserError(f"the collection has {told[0]}, {why}")
+        raise UserError(f"the collection has {told[0]}, {why}{doubt}")
+    settle = "with classes=FILE"
     if len(counts) == 1:
-        raise UserError(f"class {counts[0][0]!r} has {told[0]}, {why} of it, or merge or drop it with classes=FILE")
+        raise UserError(f"class {counts[0][0]!r} has {told[0]}, {why} of it, or merge or drop it {settle}{doubt}")
     listed = "; ".join(f"{name!r} has {each}" for (name, _, _), each in zip(counts, told, strict=True))
     raise UserError(
         f"{len(counts)} classes of {len(holdings.classes)} have fewer than three groups of images, {why} of them, "
-        f"or merge or drop them with classes=FILE: {listed}"
+        f"or merge or drop them {settle}: {listed}{doubt}"
     )
 
 

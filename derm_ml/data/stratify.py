@@ -109,7 +109,10 @@ class _Deal:
     def _fits(self, group: int, split: int, drawn: int) -> bool:
         """Whether no class is overdrawn; of the class that is drawn the last group may reach beyond the share."""
         wanted, images = self._wanted[split], self._images[split]
-        return all(n <= max(1, wanted[c] - (images[c] if c != drawn else 0)) for c, n in self._held[group])
+        return all(
+            n <= max(1, wanted[code]) if code == drawn else images[code] + n <= max(1, wanted[code] + 0.5)
+            for code, n in self._held[group]
+        )
 
     def _excess(self, group: int, split: int) -> float:
         """How far the split's share of a class would be passed, at most, in shares."""

@@ -122,7 +122,7 @@ def test_patients_with_a_lesion_and_a_control_each_are_split(patients, seed):
     split = split_by_group(table, seed)
     for label in ("lesion", "control"):
         counts = split[table["label"] == label].value_counts()
-        assert all(counts[name] == max(1, round(0.15 * patients)) for name in ("val", "test"))
+        assert all(abs(counts[name] - 0.15 * patients) <= 0.6 for name in ("val", "test"))
 
 
 def test_a_group_larger_than_a_share_goes_to_training():
