@@ -25,11 +25,15 @@ LABELS = (
 )
 HIERARCHY = re.compile(r"^(diagnosis|dx|iddx|label|class|diagnostic|disease)_?(\d)$")
 
-_WHO = r"(anon\w*_)?(id_)?({})(_?(id|ids|no|nr|num|number|code|hash|key|uid|identifier|pseudonym))?"
+_WHO = (
+    r"(anon\w*_)?(id_)?((do|de|del|du|di)_)?({})"
+    r"(_?(id|ids|no|nr|num|number|code|hash|key|uid|identifier|pseudonym|nummer|numero|codigo|codice))?"
+)
 GROUPS = {
     "group": re.compile(r"^groups?$"),
     "patient": re.compile(
-        "^" + _WHO.format("patient|patients|pat|subject|participant|person|individual|paciente") + "$|^pid$"
+        "^" + _WHO.format("patient|patients|patienten|patientin|pat|subject|participant|person|individual|paciente|paziente")
+        + "$|^pid$|^mrn$|^medical_record_number$"
     ),
     "case": re.compile("^" + _WHO.format("case") + "$"),
     "lesion": re.compile("^" + _WHO.format("lesion|mole|naevus|nevus|spot") + "$|^lesion_?group(ing)?s?$"),
@@ -43,11 +47,12 @@ SPLIT_WORDS = {
 }  # fmt: skip
 
 CLINICAL = {
-    "age": _set("age age_approx age_years age_at_diagnosis patient_age age_group edad idade"),
-    "sex": _set("sex gender sex_at_birth patient_sex sexo geschlecht"),
+    "age": _set("age age_approx age_years age_at_diagnosis patient_age age_group alter lebensalter edad idade eta"),
+    "sex": _set("sex gender sex_at_birth patient_sex sexo sexe sesso geschlecht"),
     "site": _set(
         "site localization localisation location anatom_site_general anatom_site_general_challenge anatom_site "
-        "anatom_site_1 anatomical_site anatomic_site anatomy_site body_site body_part body_region region"
+        "anatom_site_1 anatomical_site anatomic_site anatomy_site body_site body_part body_region region "
+        "lokalisation koerperregion localizacion localizacao localizzazione"
     ),
     "skin_type": _set(
         "skin_type skintype fitzpatrick fitspatrick fitzpatrick_scale fitzpatrick_skin_type fitzpatrick_type "

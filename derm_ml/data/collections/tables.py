@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from derm_ml.data.files import read_regular
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE = 1 << 16  # characters that the delimiter is judged by
 LARGEST = 1 << 32  # bytes
+TITLES = 5  # lines of a title that may stand above the header
 NUMBERED = 50  # columns of one name and a number, above which they are pixels
 
 
@@ -50,19 +52,25 @@ def read_table(path: Path, name: str) -> Table:
     text, encoding = _decoded(content)
     if not text.strip():
         raise UnreadableTable("empty")
-    delimiter = _delimiter(text[:SAMPLE])
+    if match := re.match(r'"?sep=(.)"?\r?\n', text):  # Excel's own first line
+        text, delimiter = text[match.end() :], match[1]
+    else:
+        delimiter, titles = _delimiter(text[:SAMPLE])
+        text = "".join(text.splitlines(keepends=True)[titles:]) if titles else text
     if columns := _numbers_of_one_stem(text[:SAMPLE].partition("\n")[0].split(delimiter)):
         raise UnreadableTable(f"{columns:,} numbered columns: pixels or features, not what is known of images")
     try:
-        frame = pd.read_csv(
-            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
-            on_bad_lines="error",
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the header would be dropped
+            frame = pd.read_csv(
+                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True,
+                index_col=False, on_bad_lines="error",
+            )  # fmt: skip
     except Exception as error:
         raise UnreadableTable(f"not a table: {' '.join(str(error).split())[:200]}") from error
     frame.columns = [str(column).strip().strip("\ufeff") for column in frame.columns]
     frame = frame.loc[:, ~frame.columns.duplicated()].fillna("")
-    told = f"{DELIMITERS[delimiter]}-separated" if len(frame.columns) > 1 else "one column"
+    told = f"{DELIMITERS.get(delimiter, delimiter)}-separated" if len(frame.columns) > 1 else "one column"
     return Table(name, frame, told if encoding == "utf-8" else f"{told}, {encoding}")
 
 
@@ -102,19 +110,24 @@ def _decoded(content: bytes) -> tuple[str, str]:
         return content.decode("cp1252", "replace"), "Latin-1"
 
 
-def _delimiter(sample: str) -> str:
-    """The one that cuts most lines into the same number of fields, more than one; a comma where none does."""
+def _delimiter(sample: str) -> tuple[str, int]:
+    """The one that cuts most lines into the same number of fields, and how many lines of a title are above them.
+
+    A comma where none cuts any.
+    """
     lines = sample.splitlines()
     lines = [line for line in (lines[:-1] if len(lines) > 20 else lines) if line.strip()][:50]
-    best, score = ",", 0.0
+    best, score, titles = ",", 0.0, 0
     for delimiter in DELIMITERS:
         try:
             counts = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
         except csv.Error:
             continue
         fields, agreeing = Counter(counts).most_common(1)[0] if counts else (1, 0)
-        if fields > 1 and counts[0] == fields:
+        title = counts.index(fields) if fields > 1 and max(counts) == fields else 0
+        if fields > 1 and (counts[0] == fields or 0 < title <= TITLES):
             share = agreeing / len(counts)
             if share + fields / 1e4 > score:
                 best, score = delimiter, share + fields / 1e4
-    return best
+                titles = sample.splitlines().index(lines[title])
+    return best, titles

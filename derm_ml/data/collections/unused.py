@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from derm_ml.data.collections.draft import Draft
 from derm_ml.data.collections.folders import read_folders
 from derm_ml.data.collections.joining import Joined
-from derm_ml.data.collections.listing import TABLES, is_document, printable, suffix
+from derm_ml.data.collections.listing import SHEETS, TABLES, is_document, printable, suffix
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.source import Reading
 from derm_ml.errors import UserError
@@ -24,7 +24,13 @@ def refuse_ignored_tables(
     if unreadable:
         name, reason = next(iter(unreadable.items()))
         raise UserError(f"data={spec}: {name}: {reason}; mend it, or give label=none to read the images without labels")
-    wide = [table for table in tables if len(table.frame.columns) > 1 and len(table.frame)]
+    sheets = [name for name, _ in draft.pictures.refused if suffix(name) in SHEETS]
+    if sheets:
+        raise UserError(
+            f"data={spec}: {sheets[0]} may hold the labels, and is not read: save it as CSV, or give label=none to read "
+            "the images without labels"
+        )
+    wide = [t for t in tables if len(t.frame) and (len(t.frame.columns) > 1 or suffix(t.name) in TABLES)]
     if wide:
         columns = ", ".join(wide[0].frame.columns[:20])
         raise UserError(
