@@ -25,7 +25,8 @@ def timed(checkout: Path, data: Path, cache: str) -> tuple[float, float, float]:
     command = [sys.executable, "-m", "derm_ml", "data", "check", str(data)]
     environment = os.environ | {"DERM_ML_CACHE": cache}
     process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.read()
     told = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)

@@ -23,6 +23,7 @@ class LatentStudy:
     walks: np.ndarray  # [traversals, steps, h, w, 3]
     steps: tuple[float, ...]  # the values that the latent takes, in prior standard deviations
     positions: np.ndarray  # [m, 2], t-SNE of the means
+    classes: tuple[str, ...]  # of the data, in the order of their codes
     labels: np.ndarray  # [m], class names of the mapped images
     thumbnails: np.ndarray  # [m, h, w, 3]
     queries: np.ndarray  # [q, h, w, 3], validation images

@@ -127,6 +127,12 @@ class Comparison:
         return self.features + f" without {self.erase}" * (self.erase != "none")
 
     @property
+    def averaged_over(self) -> str:
+        """How many classes the averages over classes (macro AUROC, balanced accuracy) of test images are over."""
+        counts = sorted({len(np.unique(facts.test_labels)) for facts in self.splits})
+        return f"{' to '.join(map(str, (counts[0], counts[-1])[: len(counts)]))} of {len(self.classes)} classes"
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """The arms in the order they were run; the registry's champion is not one of them."""
         return tuple(dict.fromkeys(run.arm for run in self.runs if run.arm != "champion"))

@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
             check.add_argument("--" + item.name, default="", metavar="STR", help=item.metadata["help"])
     check.add_argument("--image-size", type=int, default=64, help="side to decode to, in pixels (default: 64)")
     check.add_argument("--split-seed", type=int, default=0, help="seed of the split (default: 0)")
+    check.add_argument("--html", metavar="FILE", help="write the check as a page, with pictures, to FILE")
     _debug(check)
     demo = commands.add_parser("demo", help="pretrain, finetune every arm and compare, through mlflow run")
     demo.add_argument("--data", default="synthetic", help="as in pretrain (default: synthetic)")

@@ -81,6 +81,7 @@ def _pretrain(config: PretrainConfig, tracker: MlflowTracker) -> None:
     result = pretrain.run(config, tracker, publish, run_folder(tracker.run_id))
     shown = [name for name in ("val/elbo", "probe/auroc") if name in result.metrics]
     figures = ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown)
+    figures += f" over {result.averaged_over}" * ("probe/auroc" in shown)
     print(f"pretrained: {figures}, {result.images_per_second:.0f} images/s; registered as {result.encoder_uri}")
 
 
@@ -99,7 +100,11 @@ def _finetune(config: FinetuneConfig, tracker: MlflowTracker) -> None:
     with tempfile.TemporaryDirectory() as folder:
         metrics = finetune.run(config, tracker, resolver(tracker, Path(folder)), run_folder(tracker.run_id))
     shown = ("val/loss", "val/auroc", "gap/loss")
-    print("finetuned: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics))
+    recalls = {split: {name for name in metrics if name.startswith(f"{split}/recall/")} for split in ("train", "val")}
+    classes = {name.partition("/")[2] for names in recalls.values() for name in names}
+    told = ", ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
+    lacking = len(recalls["val"]) < len(classes)
+    print(f"finetuned: {told}" + f"; averages over {len(recalls['val'])} of {len(classes)} classes" * lacking)
 
 
 def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
@@ -117,7 +122,7 @@ def _compare(config: CompareConfig, tracker: MlflowTracker) -> None:
     report, answer, table = write_report(comparison, target, latents)
     for path in sorted(report.parent.iterdir()):
         tracker.log_file(path, "report")
-    print(told(answer, table))
+    print(told(answer, table, comparison.averaged_over))
     if config.erase != "none":
         print(f"features of all encoders: {comparison.readout}")
     print(_promotion(comparison, tracker))

@@ -7,9 +7,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from derm_ml.cli.arguments import ENTRY_POINTS, READING, config_from, parse
+from derm_ml.config.paths import with_paths
 from derm_ml.errors import UserError
 
 
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> None:
     arguments = parse(words)
     if arguments.command in ENTRY_POINTS:
-        config = config_from(arguments)
+        config = with_paths(config_from(arguments), Path.cwd())
         from derm_ml.tracking.server import check_server, tracking_uri
 
         check_server(tracking_uri())
@@ -46,11 +48,18 @@ def _run(words: list[str]) -> None:
     elif arguments.command == "data":
         from derm_ml.config import CommonConfig
         from derm_ml.data.dataset import describe, prepare
+        from derm_ml.data.page.html import check_target, page, write_page
         from derm_ml.data.source import Reading
 
         given = {name: getattr(arguments, name) for name in ("data", *READING, "image_size", "split_seed")}
         config = CommonConfig(**given)
-        print(describe(prepare(config.data, config.image_size, config.split_seed, reading=Reading.of(config))))
+        if arguments.html:
+            check_target(Path(arguments.html))
+        dataset = prepare(config.data, config.image_size, config.split_seed, reading=Reading.of(config))
+        print(describe(dataset))
+        if arguments.html:
+            write_page(page(dataset), Path(arguments.html))
+            print(f"page: {arguments.html}")
     elif arguments.command == "registry":
         from derm_ml.cli import registry
 

@@ -10,9 +10,16 @@ from typing import Any
 from derm_ml.errors import UserError
 
 
-def option(default: Any, text: str) -> Any:
-    """A field with its default and the help text that the command line shows."""
-    return field(default=default, metadata={"help": text})
+def option(default: Any, text: str, *, path: tuple[str, ...] | None = None) -> Any:
+    """A field with its default and the help text that the command line shows.
+
+    Args:
+        path: it may name a file or a folder; the words that do not. See `derm_ml.config.paths`.
+    """
+    return field(default=default, metadata={"help": text} | ({} if path is None else {"path": path}))
+
+
+COLLECTIONS = ("synthetic", "dermamnist")  # that are no files of the user's
 
 
 def in_range(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
@@ -35,13 +42,17 @@ class CommonConfig:
     """What every entry point takes."""
 
     data: str = option(
-        "synthetic", "folder of images, table of them, 'synthetic[:n=600,size=96,seed=0]' or 'dermamnist'"
+        "synthetic",
+        "folder of images, table of them, 'synthetic[:n=600,size=96,seed=0]' or 'dermamnist'",
+        path=COLLECTIONS,
     )
     label: str = option("", "column of the diagnosis, folder (or folder:2), or none; empty: found, or refused")
     group: str = option("", "column of the patient or lesion, folder (or folder:2), or none; empty: found")
     image: str = option("", "column that names the image files; empty: found")
     split: str = option("", "column of given splits, folder, or none (drawn anew); empty: found, else drawn")
-    classes: str = option("", "table that renames, merges and drops classes: columns name,class; an empty class drops")
+    classes: str = option(
+        "", "table that renames, merges and drops classes: columns name,class; an empty class drops", path=()
+    )
     image_size: int = option(64, "side in pixels: 32 to 256, divisible by 32")
     batch_size: int = option(64, "images a step")
     weight_decay: float = option(0.01, "AdamW's decoupled weight decay")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from derm_ml.config.common import CommonConfig, SearchConfig, in_range, one_of, option
+from derm_ml.config.common import COLLECTIONS, CommonConfig, SearchConfig, in_range, one_of, option
 from derm_ml.errors import UserError
 
 ARMS = ("vae", "plain", "imagenet", "random", "pixels", "majority")
@@ -24,7 +24,9 @@ class HeadConfig(CommonConfig):
     lr: float = option(1e-3, "peak learning rate of the head (cosine to zero)")
     features: str = option("stages", "stages (every stage pooled and concatenated), last, or latent (a VAE's mean)")
     erase: str = option("none", "artefacts: frozen features without what tells a linear head of hair, ink and the like")
-    imagenet_weights: str = option("auto", "auto (timm, else the packaged Lite0 weights) or a safetensors file")
+    imagenet_weights: str = option(
+        "auto", "auto (timm, else the packaged Lite0 weights) or a safetensors file", path=("auto",)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,7 +41,9 @@ class FinetuneConfig(HeadConfig, SearchConfig):
     """One arm at one seed; with trials, its best learning rate and weight decay."""
 
     encoder: str = option(
-        "imagenet", "imagenet, random, pixels, majority, models:/derm-encoder@champion, runs:/ID or a file"
+        "imagenet",
+        "imagenet, random, pixels, majority, models:/derm-encoder@champion, runs:/ID or a file",
+        path=("imagenet", "random", *FLOORS),
     )
     mode: str = option("frozen", "frozen (the encoder extracts features, the paper's) or full (all weights train)")
     label_fraction: float = option(1.0, "fraction of the labelled training groups used, nested and by group")
@@ -117,14 +121,18 @@ class DesignConfig(HeadConfig):
 class CompareConfig(DesignConfig):
     """Arms x seeds x splits x label fractions x protocols x modes, and the verdict."""
 
-    encoder: str = option("auto", "the vae arm's encoder; auto: the best one registered for this data and each split")
+    encoder: str = option(
+        "auto", "the vae arm's encoder; auto: the best one registered for this data and each split", path=("auto",)
+    )
     vae_backbone: str = option(
         "auto", "architecture of the vae arm: auto (the best registered encoder's), same (as ImageNet's), or a name"
     )
     arms: str = option(",".join(USUAL), "arms to compare, of these and plain (the paper's VAE beside a better one)")
-    external: str = option("", "another collection to score the trained heads on, given as data is")
+    external: str = option("", "another collection to score the trained heads on, given as data is", path=COLLECTIONS)
     external_label: str = option("", "column of its diagnosis, or folder, as label is for data; empty: found")
-    external_classes: str = option("", "CSV of its class names: columns external,class; an empty class is left out")
+    external_classes: str = option(
+        "", "CSV of its class names: columns external,class; an empty class is left out", path=()
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,7 +159,7 @@ class CompareConfig(DesignConfig):
 class AblateConfig(DesignConfig):
     """Pretrainings by a plan, each on every split: what each part adds, with intervals."""
 
-    plan: str = option("", "TOML file of the arms: [common] and [arms.NAME], each with parameters of pretrain")
+    plan: str = option("", "TOML file of the arms: [common] and [arms.NAME], each with parameters of pretrain", path=())
     images: str = option("val", "what is told is of: val while anything is to be chosen; then resume with test, once")
     workers: int = option(1, "processes that pretrain and train heads on this machine")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from derm_ml.config.common import SearchConfig, in_range, one_of, option
+from derm_ml.config.common import COLLECTIONS, SearchConfig, in_range, one_of, option
 from derm_ml.errors import UserError
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives"
@@ -29,7 +29,9 @@ class PretrainConfig(SearchConfig):
     )
     batch_size: int = option(128, "images a step; of an invariance, each in two views")
     image_fraction: float = option(1.0, "share of the training groups that is pretrained on, nested and by group")
-    extra: str = option("", "another collection whose images join pretraining, labels unread; given as data is")
+    extra: str = option(
+        "", "another collection whose images join pretraining, labels unread; given as data is", path=COLLECTIONS
+    )
     epochs: int = option(12, "passes over the training images")
     lr: float = option(1e-3, "peak learning rate (linear warm-up over the first epoch, then a cosine to zero)")
     latent: str = option("vector", "the Gaussian posterior: vector, or map (one vector a position of the last map)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -11,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.cache import Cache, open_cache
-from derm_ml.data.checks import DataReport, distinct, without_leaks
-from derm_ml.data.duplicates import join_groups
+from derm_ml.data.checks import DataReport, distinct, rows_of, without_leaks
+from derm_ml.data.description import class_table, report_lines
+from derm_ml.data.given import lacking, settled, unjudged, without_challenge_images
+from derm_ml.data.groups import doubts, join_groups
 from derm_ml.data.source import Reading, Source
 from derm_ml.data.sources import open_source
-from derm_ml.data.splits import split_by_group, split_identity
+from derm_ml.data.splits import digest_of_rows
 from derm_ml.errors import UserError
 
 
@@ -49,6 +50,10 @@ class ImageDataset:
     def labelled(self) -> bool:
         """Whether a probe can be trained and judged: two classes at least, and labels in training and in validation."""
         return len(self.classes) > 1 and all(len(self.rows(split, labelled=True)) for split in ("train", "val"))
+
+    def averaged_over(self, split: str) -> str:
+        """Of how many classes a split has images: what averages over classes are over."""
+        return f"{len(np.unique(self.codes(self.rows(split, labelled=True))))} of {len(self.classes)} classes"
 
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Class codes of rows, int64."""
@@ -90,32 +95,54 @@ def prepare(
 
 
 def _prepared(source: Source, image_size: int, split_seed: int | None) -> ImageDataset:
-    cache = open_cache(source, image_size)
+    return assemble(source, open_cache(source, image_size), image_size, split_seed)
+
+
+def assemble(source: Source, cache: Cache, image_size: int, split_seed: int | None) -> ImageDataset:
+    """Check and split what was decoded.
+
+    Raises:
+        UserError: nothing is left, or what is left cannot be split.
+    """
     report = DataReport(refused=[*cache.refused, *source.refused], mended=cache.mended)
     report.choices += source.choices
     report.warnings += source.warnings
-    table = without_leaks(distinct(source.records, cache, report), cache.near, report)
+    # Where all are test images, without a split seed, given splits play no part.
+    records, mute = (source.records, []) if split_seed is None else without_challenge_images(source.records)
+    table = distinct(records, cache, report)
+    report.refused += mute
+    named = [(cache.digests.get(a, ""), cache.digests.get(b, "")) for a, b in source.pairs]
+    table = without_leaks(table, [*cache.near, *named], report)
     if table.empty:
         reasons = Counter(reason.split("(")[0].strip() for _, reason in report.refused).most_common(1)
         raise UserError(
             f"data={source.location}: none of the images can be used: {reasons[0][0] if reasons else 'none'}"
         )
-    return _assemble(source, table, cache, report, image_size, split_seed)
+    return _dataset(source, table, named, cache, report, image_size, split_seed)
 
 
-def _assemble(
-    source: Source, table: pd.DataFrame, cache: Cache, report: DataReport, size: int, split_seed: int | None
+def _dataset(
+    source: Source,
+    table: pd.DataFrame,
+    named: list[tuple[str, str]],
+    cache: Cache,
+    report: DataReport,
+    size: int,
+    split_seed: int | None,
 ) -> ImageDataset:
-    rows = {content: row for row, content in enumerate(table["content"])}
-    pairs = [(rows[a], rows[b]) for a, b in cache.near if a in rows and b in rows]
-    report.near_duplicates = [(table["image_id"][i], table["image_id"][j]) for i, j in pairs]
-    joined = pd.Series(join_groups(table["group"], pairs))
-    table["group"] = table["content"].groupby(joined).transform("min").str[:16]
-    table["split"] = "test" if split_seed is None else split_by_group(table, split_seed)
-    classes = tuple(sorted(set(table["label"]) - {""}))
-    table["code"] = table["label"].map({name: code for code, name in enumerate(classes)}).fillna(-1).astype(np.int64)
-    lines = "\n".join(f"{r.content} {r.label} {r.group}" for r in table.itertuples())
-    positions, images = table["content"].map(cache.rows).to_numpy(), cache.images
+    near, same = rows_of(table["content"], cache.near), rows_of(table["content"], named)
+    report.near_duplicates, report.named_pairs = _names(table, near), _names(table, same)
+    joined = join_groups(table["group"], np.concatenate([near, same]))
+    _, first, joined = np.unique(joined, return_index=True, return_inverse=True)
+    report.warnings += doubts(source.records["group"], joined)
+    # Rows are in the order of content: a group's first has its smallest digest.
+    table["group"] = table["content"].str[:16].iloc[first[joined]].array
+    table["split"] = "test" if split_seed is None else settled(table, split_seed, report.warnings)
+    classes = tuple(sorted(set(table["label"].unique()) - {""}))
+    table["code"] = pd.Index(classes, dtype="str").get_indexer(table["label"]).astype(np.int64)  # -1: unlabelled
+    if split_seed is not None:
+        report.warnings += [*lacking(table, classes), *unjudged(table)]
+    positions, images = table.pop("row").to_numpy(), cache.images
     if len(table) != len(images) or (positions != np.arange(len(table))).any():
         images = _Rows(images, positions)  # type: ignore[assignment]
     return ImageDataset(
@@ -126,10 +153,15 @@ def _assemble(
         images=images,
         table=table,
         report=report,
-        fingerprint=hashlib.sha256(lines.encode()).hexdigest(),
-        split_id=split_identity(table),
+        fingerprint=digest_of_rows(table, ["content", "label", "group"]),
+        split_id=digest_of_rows(table, ["content", "split"]),  # `split_identity`, of rows in the order of content
         source=source,
     )
+
+
+def _names(table: pd.DataFrame, pairs: np.ndarray) -> list[tuple[str, str]]:
+    names = table["image_id"]
+    return [(str(names[i]), str(names[j])) for i, j in pairs.tolist()]
 
 
 class _Rows:
@@ -147,22 +179,15 @@ class _Rows:
 
 
 def describe(dataset: ImageDataset) -> str:
-    """What `derm-ml data check` prints: what was found, the class table, every refused image with its reason."""
-    table = dataset.table
+    """What `derm-ml data check` prints: what was found, as what it was read, what to know of it, what was left out."""
+    table, report = dataset.table, dataset.report
     lines = [
         f"{dataset.kind}: {dataset.location}",
         f"{len(table):,} images in {table['group'].nunique():,} groups, {len(dataset.classes)} classes; "
         f"fingerprint {dataset.fingerprint[:16]}, split {dataset.split_id[:16]}",
         "",
+        class_table(table),
+        "",
+        *report_lines(report),
     ]
-    counts = pd.crosstab(table["label"].replace("", "(unlabelled)"), table["split"])
-    counts = counts.reindex(columns=["train", "val", "test"], fill_value=0)
-    counts["images"] = counts.sum(axis=1)
-    counts["groups"] = table.groupby(table["label"].replace("", "(unlabelled)"))["group"].nunique()
-    lines += [counts.rename_axis(index="class", columns=None).to_string(), ""]
-    report = dataset.report
-    lines += [f"mended: {count:,} x {rule}" for rule, count in Counter(rule for _, rule in report.mended).items()]
-    lines.append(f"near-identical pairs kept together in one split: {len(report.near_duplicates):,}")
-    lines.append(f"refused: {len(report.refused):,}")
-    lines += [f"  {image_id}: {reason}" for image_id, reason in sorted(report.refused)]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
+from derm_ml.data.stratify import Holdings, draw_splits
 from derm_ml.errors import UserError
 from derm_ml.seeding import derive_seed
 
@@ -14,64 +15,86 @@ SHARES = {"test": 0.15, "val": 0.15}  # of each class's images; training takes t
 
 
 def split_by_group(table: pd.DataFrame, seed: int) -> pd.Series:
-    """The split of every row: train, val or test.
+    """The split of every row, where none is given: train, val or test.
 
     Args:
-        table: content (hex digest of the image), label, group, split (a given one wins).
+        table: content (hex digest of the image), label, group.
 
-    A group is known by its smallest content digest, so that neither names nor the order of files matter. Groups
-    of a class (its rarest label's, for a mixed group) are drawn in an order fixed by the seed; each split takes
-    groups until it has its share of the class's images, and at least one. Unlabelled groups go to training; where no
+    A group is known by its smallest content digest, so that neither names nor the order of files matter. Groups are
+    drawn in an order fixed by the seed, class after class (`draw_splits`). Unlabelled groups go to training; where no
     image has a label, all are split as those of one class are.
 
     Raises:
-        UserError: a class with fewer than three groups, a group across given splits.
+        UserError: classes with fewer than three groups.
     """
-    given = table["split"] != ""
-    _check_given(table[given])
-    result = table["split"].where(given, "train").copy()
-    labelled = table[~given & (table["label"] != "")] if (table["label"] != "").any() else table
-    if given.any():
-        return result
-    sizes = labelled["label"].value_counts()
-    keys = labelled.groupby("group")["content"].min()
-    rarest = labelled.groupby("group")["label"].agg(lambda labels: min(labels, key=lambda each: (sizes[each], each)))
-    for label in sorted(sizes.index):
-        groups = rarest.index[rarest == label]
-        if len(groups) < 3:
-            name = f"class {label!r}" if label else "the collection"
-            raise UserError(
-                f"{name} has {len(groups)} group{'s' * (len(groups) != 1)} of images ({sizes[label]} images), "
-                "too few for training, validation and test: add images of it, or take the class out"
-            )
-        order = sorted(groups, key=lambda group: derive_seed(seed, "split", keys[group]))
-        counts = labelled[labelled["group"].isin(groups)]["group"].value_counts()
-        total, start = int(counts.sum()), 0
-        for split, share in SHARES.items():
-            taken, wanted = 0, share * total
-            left_for_others = len(SHARES) - list(SHARES).index(split)
-            while start < len(order) - left_for_others and (taken == 0 or taken < wanted - 0.5):
-                taken += int(counts[order[start]])
-                result[table["group"] == order[start]] = split
-                start += 1
-    return result
+    holdings, rows = _holdings(table, seed)
+    _refuse_small(table, holdings)
+    return _of_rows(table, draw_splits(holdings, list(SHARES.values())), rows, ["train", *SHARES])
 
 
-def _check_given(rows: pd.DataFrame) -> None:
-    spans = rows.groupby("group")["split"].nunique()
-    torn = list(spans.index[spans > 1])
-    if torn:
-        images = rows.loc[rows["group"] == torn[0], "image_id"].tolist()[:3]
-        raise UserError(
-            f"the given splits leak: {len(torn)} groups (or near-identical images) are in more than one split, "
-            f"{', '.join(images)} among them: correct the split column"
-        )
+def draw_part(table: pd.DataFrame, split: str, seed: int) -> pd.Series:
+    """`split` ("val" or "test") drawn from a table of training images, by group and class; the others stay train.
+
+    A class with a single group stays in training.
+    """
+    holdings, rows = _holdings(table, seed)
+    return _of_rows(table, draw_splits(holdings, [SHARES[split]]), rows, ["train", split])
+
+
+def _holdings(table: pd.DataFrame, seed: int) -> tuple[Holdings, np.ndarray]:
+    """Images a group and class, groups in the order drawn; and every row's group there, -1 for an unlabelled group."""
+    labelled = (table["label"] != "").to_numpy()
+    told = np.flatnonzero(labelled) if labelled.any() else np.arange(len(table))
+    codes, _ = pd.factorize(table["group"])
+    present, own = np.unique(codes[told], return_inverse=True)
+    keys = table["content"].iloc[told].groupby(own).min()
+    streams = np.array([derive_seed(seed, "split", key) for key in keys], dtype=np.int64)
+    order = np.lexsort((np.arange(len(keys)), streams))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    of_code = np.full(int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
+    of_code[present] = place
+    classes, names = pd.factorize(table["label"].iloc[told], sort=True)
+    return Holdings.count(place[own], classes.astype(np.int64), list(names)), of_code[codes]
+
+
+def _of_rows(table: pd.DataFrame, drawn: np.ndarray, rows: np.ndarray, names: list[str]) -> pd.Series:
+    numbers = np.append(drawn, 0)[rows]  # -1, an unlabelled group, is the last one: training
+    return pd.Series(pd.array(names, dtype="str").take(numbers), index=table.index, name="split")
+
+
+def _refuse_small(table: pd.DataFrame, holdings: Holdings) -> None:
+    """Every class that cannot be in three splits, at once."""
+    small = np.flatnonzero(holdings.groups < 1 + len(SHARES))
+    if not len(small):
+        return
+    counts = [(holdings.classes[code], int(holdings.groups[code]), int(holdings.images[code])) for code in small]
+    told = [f"{groups} group{'s' * (groups != 1)} of images ({images} images)" for _, groups, images in counts]
+    why = "too few for training, validation and test: add images"
+    if counts[0][0] == "":
+        raise UserError(f"the collection has {told[0]}, {why}")
+    if len(counts) == 1:
+        raise UserError(f"class {counts[0][0]!r} has {told[0]}, {why} of it, or merge or drop it with classes=FILE")
+    listed = "; ".join(f"{name!r} has {each}" for (name, _, _), each in zip(counts, told, strict=True))
+    raise UserError(
+        f"{len(counts)} classes of {len(holdings.classes)} have fewer than three groups of images, {why} of them, "
+        f"or merge or drop them with classes=FILE: {listed}"
+    )
 
 
 def split_identity(table: pd.DataFrame) -> str:
     """Hex SHA-256 of (content, split) of every row, in the order of content: equal means the very same split."""
-    rows = sorted(zip(table["content"], table["split"], strict=True))
-    return hashlib.sha256("\n".join(f"{content} {split}" for content, split in rows).encode()).hexdigest()
+    return digest_of_rows(table.sort_values(["content", "split"], kind="stable"), ["content", "split"])
+
+
+def digest_of_rows(table: pd.DataFrame, columns: list[str], block: int = 65536) -> str:
+    """Hex SHA-256 of the rows in their order: values by blanks, lines by line feeds. In blocks: memory stays small."""
+    digest = hashlib.sha256()
+    for start in range(0, len(table), block):
+        part = [table[column].iloc[start : start + block].tolist() for column in columns]
+        lines = "\n".join(map(" ".join, zip(*part, strict=True)))
+        digest.update(("\n" * (start > 0) + lines).encode())
+    return digest.hexdigest()
 
 
 def label_fraction(rows: np.ndarray, groups: np.ndarray, labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:

@@ -61,7 +61,11 @@ class Cells:
         try:
             with self._path(name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 facts = json.loads(str(arrays["facts"]))
-                history = {key[8:]: arrays[key] for key in arrays.files if key.startswith("history/")}
+                named = facts.pop("history", None)
+                if named is None:  # written by 0.1.0, whose arrays had the metrics' names
+                    history = {key[8:]: arrays[key] for key in arrays.files if key.startswith("history/")}
+                else:
+                    history = {name: arrays[f"history/{number}"] for number, name in enumerate(named)}
                 names = ("val_probabilities", "test_probabilities", "external_probabilities")
                 kept = {key: arrays[key] for key in names if key in arrays.files}
         except (BadZipFile, ValueError, KeyError, OSError):
@@ -75,12 +79,14 @@ class Cells:
             key: getattr(run, key)
             for key in ("arm", "split", "seed", "lr", "weight_decay", "feed", "origin", "seconds", "edge")
         }
-        arrays: dict[str, np.ndarray] = {f"history/{key}": value for key, value in run.history.items()}
+        # by number: a metric's name may hold a class's, which need not be fit for a file's
+        arrays: dict[str, np.ndarray] = {f"history/{i}": values for i, values in enumerate(run.history.values())}
         arrays |= {"val_probabilities": run.val_probabilities, "test_probabilities": run.test_probabilities}
         if run.external_probabilities is not None:
             arrays["external_probabilities"] = run.external_probabilities
+        more = {"place": run.place._asdict(), "history": list(run.history)}
         packed = BytesIO()
-        np.savez(packed, facts=np.array(json.dumps(facts | {"place": run.place._asdict()})), **arrays)  # type: ignore[arg-type]
+        np.savez(packed, facts=np.array(json.dumps(facts | more)), **arrays)  # type: ignore[arg-type]
         write_whole(self._path(name), packed.getvalue())
 
     def _path(self, name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -59,6 +60,7 @@ def encoder_record(
         "precision": str(choose_precision(config.precision, setting.device)),
         "derm_ml": __version__,
     }
+    facts |= {"data.classes": json.dumps(dataset.classes)} if dataset.labelled else {}
     facts |= {"data.extra": chosen.extra, "data.extra.sample": chosen.sample} if chosen.extra else {}
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "encoder.safetensors"
@@ -102,6 +104,11 @@ def objective_text(config: PretrainConfig) -> str:
     return text
 
 
+def _marked(name: str) -> str:
+    """A name as Markdown that shows it and does nothing else."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", " ".join(name.split()))
+
+
 def _manner(config: PretrainConfig) -> str:
     views = f"{config.views} between two views"
     if not config.decodes:
@@ -125,6 +132,8 @@ def _card(
     kept = f"{metrics['epoch']:.0f} of {config.epochs}" + f", the best by {score_name(metrics)}" * (
         config.keep == "best"
     )
+    classes = [_marked(name) for name in json.loads(facts.get("data.classes", "[]"))]
+    told = f" What is told of a probe is over {len(classes)} classes: {'; '.join(classes)}." if classes else ""
     shown = {name: value for name, value in sorted(metrics.items()) if name != "epoch"}
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in shown.items())
     return f"""# Dermatology encoder: {facts["backbone"]}, {config.image_size} px
@@ -139,7 +148,7 @@ inside the model; with the safetensors file in timm, normalise with mean {prepro
 
 Recipe: {recipe}. Weights: after epoch {kept}.
 
-For research. It is no medical device; nothing was measured on other cameras, clinics or skin types.
+For research. It is no medical device; nothing was measured on other cameras, clinics or skin types.{told}
 
 | metric (validation unless named train) | value |
 |---|---|

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,7 @@ def class_map(path: str, found: set[str], classes: Sequence[str]) -> Mapping[str
         if not Path(path).is_file():
             raise UserError(f"external_classes={path}: no such file: give a CSV with the columns external,class")
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        table = table.map(lambda text: " ".join(normalize("NFC", text).split()))  # as the data's own names are read
         if not {"external", "class"} <= set(table.columns):
             raise UserError(f"external_classes={path}: it has {', '.join(table.columns)}, not external,class")
         twice = table["external"][table["external"].duplicated()].tolist()

@@ -11,6 +11,7 @@ from derm_ml.config import PretrainConfig
 from derm_ml.data.checks import report_json
 from derm_ml.data.dataset import prepare
 from derm_ml.data.joined import Joined, unseen_rows
+from derm_ml.data.page.html import page
 from derm_ml.data.splits import label_fraction
 from derm_ml.errors import UserError
 from derm_ml.pipelines.setup import Setting
@@ -44,6 +45,7 @@ def training_images(config: PretrainConfig, setting: Setting, tracker: Tracker) 
         return TrainingImages(dataset.images, rows, len(rows))
     extra = prepare(config.extra, config.image_size, None, labelled=False, parameter="extra")
     tracker.log_text(report_json(extra.report), "data/extra_report.json")
+    tracker.log_text(page(extra), "data/extra_report.html")
     chosen, left_out = unseen_rows(dataset, extra)
     refused = {"refused (data/extra_report.json)": len(extra.report.refused)}
     left_out |= refused if extra.report.refused else {}

@@ -62,6 +62,7 @@ def study_latents(vae: ConvVae, setting: Setting, max_images: int = VALIDATION) 
         walks=_walk(vae, q.mean[shown[:1]], [latent for _, latent, _, _ in walked], setting),
         steps=tuple(np.linspace(-3, 3, STEPS)),
         positions=positions,
+        classes=dataset.classes,
         labels=labels["val"][mapped],
         thumbnails=np.asarray(dataset.images[rows["val"][mapped]]),
         queries=np.asarray(dataset.images[rows["val"][shown]]),

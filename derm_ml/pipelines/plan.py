@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from derm_ml.config import ERASED, FEATURES, FLOORS, AblateConfig, PretrainConfig, SearchConfig, check_erased
+from derm_ml.config.paths import in_plan
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import choose_backbone, choose_own_backbone
 
@@ -65,7 +66,7 @@ def read_plan(config: AblateConfig) -> list[Planned]:
     `[common]` holds what all pretrained arms share, `[arms.NAME]` what each has of its own. `encoder` makes it an arm
     that is not pretrained (imagenet, random, pixels or majority), of the architecture `backbone`. `features` is where
     its heads take them and `erase` what is taken out of these, if not as the ablation says: arms that differ in nothing
-    else share their pretraining.
+    else share their pretraining. A relative path in it is one from the plan's own folder.
 
     Raises:
         UserError: no such file, not TOML, or something in it is not known.
@@ -100,6 +101,7 @@ def _planned(config: AblateConfig, name: str, given: dict[str, Any], own: dict[s
     where = f"plan={config.plan}, arm {name}"
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UserError(f"{where}: a name is made of letters, digits, - and _")
+    given |= {key: str(each.path) for key, each in in_plan(given, Path(config.plan)).items()}
     backbone = str(given.pop("backbone", config.backbone))
     features = given.pop("features", config.features)
     if features not in FEATURES or (features == "latent" and "encoder" in own):

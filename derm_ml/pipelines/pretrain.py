@@ -54,6 +54,7 @@ class PretrainResult:
     encoder_uri: str
     metrics: Mapping[str, float]
     images_per_second: float
+    averaged_over: str  # so many of so many classes: the probe's AUROC on validation images
 
 
 def run(
@@ -79,7 +80,7 @@ def run(
     metrics = {**trained.metrics, **said}
     record = encoder_record(trained.vae, setting, config, metrics, trained.images, folder)
     uri = tracker.log_encoder(record)
-    return PretrainResult(uri, metrics, trained.images_per_second)
+    return PretrainResult(uri, metrics, trained.images_per_second, setting.dataset.averaged_over("val"))
 
 
 def train(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from derm_ml.config import CommonConfig, HeadConfig
 from derm_ml.data.batches import ImageBatches
 from derm_ml.data.checks import report_json
 from derm_ml.data.dataset import ImageDataset, prepare
+from derm_ml.data.page.html import page
 from derm_ml.data.source import Reading
 from derm_ml.errors import UserError
 from derm_ml.models.backbones import Encoder
+from derm_ml.progress import note_line
 from derm_ml.tracking.base import DatasetRecord, Tracker
 from derm_ml.training.trainer import Precision, choose_device, choose_precision
 
@@ -55,9 +58,19 @@ def prepare_setting(config: CommonConfig, tracker: Tracker) -> Setting:
     )
     tracker.log_dataset(record)
     tracker.log_text(report_json(dataset.report), "data/report.json")
+    tracker.log_text(page(dataset), "data/report.html")
+    for warning in dataset.report.warnings:
+        _say_once(warning)
     tags = {"data.fingerprint": dataset.fingerprint, "data.split": dataset.split_id, "data.kind": dataset.kind}
+    tags |= {"data.classes_scored": ", ".join(f"{each} {dataset.averaged_over(each)}" for each in ("val", "test"))}
     tracker.set_tags(tags | {"data.location": dataset.location, "data.counts": json.dumps(dataset.counts)})
     return Setting(dataset, device, choose_precision(config.precision, device))
+
+
+@cache
+def _say_once(text: str) -> None:
+    """Of several splits of the same data most warnings are the same."""
+    note_line(f"data: {text}")
 
 
 def place(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:

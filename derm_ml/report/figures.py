@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from derm_ml.report.lettering import labels
 from derm_ml.results import ArmRun
 from derm_ml.verdict.answer import Answer
 from derm_ml.verdict.measures import ACCURACY, AUROC, BALANCED, ECE, GAP, LOSS, Measures, on
@@ -119,7 +120,7 @@ def confusion(measures: Measures) -> Any:
     from matplotlib import pyplot
 
     comparison = measures.comparison
-    count = len(comparison.classes)
+    count, names = len(comparison.classes), labels(comparison.classes)
     size = (2.9 * len(comparison.arms), 3.4)
     figure, axes = pyplot.subplots(
         1, len(comparison.arms), figsize=size, sharey=True, layout="constrained", squeeze=False
@@ -135,8 +136,8 @@ def confusion(measures: Measures) -> Any:
                 if share[i, j] >= 0.005:
                     shade = "white" if share[i, j] > 0.55 else "black"
                     axis.text(j, i, f"{100 * share[i, j]:.0f}", ha="center", va="center", fontsize=7, color=shade)
-        axis.set_xticks(range(count), list(comparison.classes), rotation=90, fontsize=8)
-        axis.set_yticks(range(count), list(comparison.classes), fontsize=8)
+        axis.set_xticks(range(count), names, rotation=90, fontsize=8)
+        axis.set_yticks(range(count), names, fontsize=8)
         axis.set_title(arm, fontsize=11)
         axis.set_xlabel("predicted")
     axes[0, 0].set_ylabel("true (% of the row)")

@@ -14,6 +14,7 @@ from derm_ml import __version__
 from derm_ml.report import figures, reading, tables, texts
 from derm_ml.report.alternatives import ALT
 from derm_ml.report.interactive import curves_fragment, library
+from derm_ml.report.lettering import drawing
 from derm_ml.report.paper import PAPER_GAP
 from derm_ml.results import Comparison
 from derm_ml.verdict.answer import Answer, answer
@@ -123,11 +124,12 @@ def save_figures(made: Mapping[str, Callable[[], Any]], folder: Path) -> dict[st
     from matplotlib import pyplot
 
     saved = {}
-    for name, draw in made.items():
-        figure = draw()
-        saved[name] = folder / f"{name}.png"
-        figure.savefig(saved[name], dpi=130, bbox_inches="tight", facecolor="white")
-        pyplot.close(figure)
+    with drawing():
+        for name, draw in made.items():
+            figure = draw()
+            saved[name] = folder / f"{name}.png"
+            figure.savefig(saved[name], dpi=130, bbox_inches="tight", facecolor="white")
+            pyplot.close(figure)
     return saved
 
 
@@ -135,7 +137,8 @@ def _embedded(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def told(found: Answer, arms: pd.DataFrame) -> str:
+def told(found: Answer, arms: pd.DataFrame, averaged_over: str) -> str:
     """For a terminal: one line an arm, then the answers and what stands against them."""
     columns = ["arm", "macro AUROC", "accuracy", "log-loss", "gap (loss)"]
-    return "\n".join([arms[columns].to_string(index=False), "", *found.lines, *found.warnings])
+    over = f"macro AUROC over {averaged_over}"
+    return "\n".join([arms[columns].to_string(index=False), over, "", *found.lines, *found.warnings])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pandas as pd
 
 from derm_ml.latent_results import LatentStudy
 from derm_ml.report.figures import plain
-from derm_ml.report.html import Extra
+from derm_ml.report.html import Extra, save_figures
+from derm_ml.report.lettering import labels
 from derm_ml.statistics.decisions import p_text
 
 SURE = 0.05
@@ -21,11 +23,6 @@ CLASS_MARKERS = "os^Dv"
 
 def save_latents(study: LatentStudy, folder: Path) -> Extra:
     """Write four PNGs and two CSVs into the report's folder; returns what the report shows of them."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     folder.mkdir(parents=True, exist_ok=True)
     words = {
         "latent_traversals.png": "One validation image decoded while one latent goes from -3 to 3 prior standard "
@@ -35,23 +32,17 @@ def save_latents(study: LatentStudy, folder: Path) -> Extra:
         "latent_map.png": "t-SNE of the latent means of validation images, by class and with their pictures.",
         "latent_neighbours.png": "Validation images (left) and their five nearest training images in latent space.",
     }
-    made = {
-        "latent_traversals.png": _traversals(study),
-        "latent_map.png": _map(study),
-        "latent_neighbours.png": _neighbours(study),
-    }
+    made = {"latent_traversals": _traversals, "latent_map": _map, "latent_neighbours": _neighbours}
     if len(study.associations):
-        made["latent_associations.png"] = _associations(study)
-    for name, figure in made.items():
-        figure.savefig(folder / name, dpi=130, bbox_inches="tight", facecolor="white")
-        pyplot.close(figure)
+        made["latent_associations"] = _associations
+    saved = save_figures({name: partial(draw, study) for name, draw in made.items()}, folder)
     study.associations.to_csv(folder / "latent_associations.csv", index=False)
     scores = _scores(study)
     scores.to_csv(folder / "latent_scores.csv", index=False)
     tables = {"Scores of the latents (latent_scores.csv)": scores}
     if len(best := _best(study)):
         tables["The latent that goes most with each factor (all: latent_associations.csv)"] = best
-    return Extra({name: words[name] for name in words if name in made}, tables, _sentences(study))
+    return Extra({name: text for name, text in words.items() if name[:-4] in saved}, tables, _sentences(study))
 
 
 def _sentences(study: LatentStudy) -> tuple[str, ...]:
@@ -134,7 +125,7 @@ def _traversals(study: LatentStudy) -> Any:
             axis.spines[:].set_visible(False)
         words = {
             "rho": f"{factor}\nrho {effect:.2f}",
-            "eta2": f"{factor}\neta$^2$ {effect:.2f}",
+            "eta2": f"{factor}\neta\u00b2 {effect:.2f}",
             "rate": f"{effect:.1f} nats",
         }
         line[0].set_ylabel(f"latent {latent}\n{words[kind]}", rotation=0, ha="right", va="center", fontsize=9)
@@ -179,13 +170,14 @@ def _map(study: LatentStudy) -> Any:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(14, 6.6), layout="constrained")
-    for number, name in enumerate(sorted(set(study.labels))):
+    names, dots = sorted(set(study.labels)), []
+    shown = _shown(study)
+    for number, name in enumerate(names):
         own = study.positions[study.labels == name]
         colour, marker = CLASS_COLOURS[number % 8], CLASS_MARKERS[number // 8 % 5]
-        left.scatter(
-            own[:, 0], own[:, 1], s=14, color=colour, marker=marker, label=name or "unlabelled", alpha=0.8, linewidths=0
-        )
-    left.legend(frameon=False, markerscale=1.6, loc="best")
+        dots.append(left.scatter(own[:, 0], own[:, 1], s=14, color=colour, marker=marker, alpha=0.8, linewidths=0))
+    texts = [shown[name] or "unlabelled" for name in names]
+    left.legend(dots, texts, frameon=False, markerscale=1.6, loc="best")  # given: a label of its own with _ is hidden
     right.set_xlim(left.get_xlim())
     right.set_ylim(left.get_ylim())
     for index in _spread(study.positions):
@@ -196,6 +188,11 @@ def _map(study: LatentStudy) -> Any:
         axis.set_xticks([])
         axis.set_yticks([])
     return figure
+
+
+def _shown(study: LatentStudy) -> dict[str, str]:
+    """What stands for each class, and for none."""
+    return {"": "", **dict(zip(study.classes, labels(study.classes), strict=True))}
 
 
 def _spread(positions: np.ndarray, cells: int = 18) -> list[int]:
@@ -209,17 +206,18 @@ def _neighbours(study: LatentStudy) -> Any:
     from matplotlib import pyplot
 
     count, nearest = study.neighbours.shape[:2]
+    shown = _shown(study)
     figure, axes = pyplot.subplots(count, nearest + 1, figsize=(1.35 * (nearest + 1), 1.5 * count), squeeze=False)
-    for line, image, label, others, labels in zip(
+    for line, image, label, others, theirs in zip(
         axes, study.queries, study.query_labels, study.neighbours, study.neighbour_labels, strict=True
     ):
-        for number, (axis, picture, name) in enumerate(zip(line, [image, *others], [label, *labels], strict=True)):
+        for number, (axis, picture, name) in enumerate(zip(line, [image, *others], [label, *theirs], strict=True)):
             axis.imshow(picture)
             axis.set_xticks([])
             axis.set_yticks([])
             colour = "black" if number == 0 else "#0072B2" if name == label else "#D55E00"
             axis.spines[:].set(color=colour, linewidth=2.5 if number else 0)
             mark = "" if number == 0 else "" if name == label else " (other)"
-            axis.set_title(f"{name}{mark}", fontsize=8, color=colour, pad=2)
+            axis.set_title(f"{shown[name]}{mark}", fontsize=8, color=colour, pad=2)
     figure.tight_layout(pad=0.4)
     return figure

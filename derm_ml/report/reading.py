@@ -8,9 +8,12 @@ import numpy as np
 
 from derm_ml.metrics import BINS
 from derm_ml.report.figures import COLOURS, MARKERS, plain
+from derm_ml.report.lettering import labels
 from derm_ml.report.tables import selective
 from derm_ml.verdict.answer import Answer
 from derm_ml.verdict.measures import AUROC, ECE, ECE_COOLED, GAP, LOSS, Measures, on, recall_of
+
+WIDEST = 160  # characters that fit side by side under the recalls
 
 
 def gap_plane(measures: Measures, answer: Answer) -> Any:
@@ -119,8 +122,9 @@ def recalls(measures: Measures) -> Any:
         errors = np.abs(np.stack([means - bounds[:, 0], bounds[:, 1] - means]))
         axis.errorbar(x, means, errors, fmt=MARKERS[arm], color=COLOURS[arm], label=arm, markersize=6, capsize=2)
     counts = [sum(int((facts.test_labels == code).sum()) for facts in comparison.splits) for code in range(len(found))]
-    names = [f"{name}\n{count:,} images" for name, count in zip(comparison.classes, counts, strict=True)]
-    axis.set_xticks(range(len(names)), names)
+    names = [f"{name}\n{count:,} images" for name, count in zip(labels(comparison.classes), counts, strict=True)]
+    longest = max(len(line) for name in names for line in name.splitlines())
+    axis.set_xticks(range(len(names)), names, rotation=90 if len(names) * longest > WIDEST else 0)
     axis.set_ylim(-0.02, 1.02)
     plain(axis, "test recall by class")
     axis.legend(frameon=False, ncols=len(arms), loc="upper right")

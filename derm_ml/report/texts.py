@@ -61,27 +61,28 @@ def methods(comparison: Comparison) -> str:
         if splits > 1
         else "Intervals combine a bootstrap over groups of test images with the spread over seeds"
     )
+    apart = "; " if any("," in name for name in comparison.classes) else ", "
+    classes = apart.join(" ".join(name.split()) for name in comparison.classes)
     shares = ", ".join(f"{first.counts[name]:,} {word}" for name, word in WORDS)
-    return " ".join(
-        [
-            f"We used {total:,} images of {len(comparison.classes)} classes ({', '.join(comparison.classes)}) at "
-            f"{comparison.image_size} x {comparison.image_size} pixels, split by group (patient or lesion, joined by "
-            f"near-identical images) and stratified by class into {shares} images"
-            + (f" (first split), {splits} times with different seeds." if splits > 1 else "."),
-            f"We compared {len(comparison.arms)} arms: {arms}. {architecture}",
-            f"Classifiers were {' and '.join(how[mode] for mode in how if mode in modes)}, trained for "
-            f"{comparison.epochs} epochs by AdamW with a cosine schedule, with {seeds} seed{'s' * (seeds > 1)} for "
-            f"every arm and split, on {percents} % of the labelled training groups (nested).",
-            identical if "identical" in protocols else "",
-            tuned if "tuned" in protocols else "",
-            "The overfitting gap is the validation minus the training log-loss after the last epoch, both "
-            "in evaluation mode without augmentation. Test images chose nothing and were scored when all was trained.",
-            f"{interval}; differences are paired at the split and the seed; p values are corrected by Holm's method "
-            "over six measures (gap, log-loss, accuracy, balanced accuracy, macro AUROC, expected calibration error, "
-            "15 equal-mass bins). A gap counts as near zero when two one-sided tests at 5 % place it within "
-            f"{comparison.gap_margin:g} nats. Computed with derm_ml {__version__}.",
-        ]
-    ).replace("  ", " ")
+    sentences = [
+        f"We used {total:,} images of {len(comparison.classes)} classes ({classes}) at "
+        f"{comparison.image_size} x {comparison.image_size} pixels, split by group (patient or lesion, joined by "
+        f"near-identical images) and stratified by class into {shares} images"
+        + (f" (first split), {splits} times with different seeds." if splits > 1 else "."),
+        f"We compared {len(comparison.arms)} arms: {arms}. {architecture}",
+        f"Classifiers were {' and '.join(how[mode] for mode in how if mode in modes)}, trained for "
+        f"{comparison.epochs} epochs by AdamW with a cosine schedule, with {seeds} seed{'s' * (seeds > 1)} for "
+        f"every arm and split, on {percents} % of the labelled training groups (nested).",
+        identical if "identical" in protocols else "",
+        tuned if "tuned" in protocols else "",
+        "The overfitting gap is the validation minus the training log-loss after the last epoch, both "
+        "in evaluation mode without augmentation. Test images chose nothing and were scored when all was trained.",
+        f"{interval}; differences are paired at the split and the seed; p values are corrected by Holm's method "
+        "over six measures (gap, log-loss, accuracy, balanced accuracy, macro AUROC, expected calibration error, "
+        "15 equal-mass bins). A gap counts as near zero when two one-sided tests at 5 % place it within "
+        f"{comparison.gap_margin:g} nats. Computed with derm_ml {__version__}.",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 WORDS = (("train", "training"), ("val", "validation"), ("test", "test"))
@@ -105,7 +106,9 @@ def latex_table(measures: Measures) -> str:
 
 
 def _escape(text: str) -> str:
-    return "".join("\\" + each if each in "&%$#_{}" else each for each in text)
+    spelt = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    spelt |= {each: "\\" + each for each in "&%$#_{}"}
+    return "".join(spelt.get(each, each) for each in " ".join(text.split()))
 
 
 def checklist(comparison: Comparison, answer: Answer) -> pd.DataFrame:
@@ -147,7 +150,12 @@ def checklist(comparison: Comparison, answer: Answer) -> pd.DataFrame:
             "best probe on validation images; never by test images",
         ),
         ("12e", "28, 29", "measures, uncertainty", "six measures, 95 % intervals, Holm, equivalence: see Definitions"),
-        ("13", "", "class imbalance", "no reweighting; balanced measures and recall by class are reported"),
+        (
+            "13",
+            "",
+            "class imbalance",
+            f"no reweighting; balanced measures (over {comparison.averaged_over}) and recall by class are reported",
+        ),
         ("15", "", "output", "class probabilities (softmax); the largest is the prediction"),
         ("18f", "23", "software", f"derm_ml {__version__}; every package in the run's environment.txt"),
         ("21", "33", "numbers analysed", f"{len(comparison.runs)} runs, each in runs.csv"),

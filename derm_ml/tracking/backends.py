@@ -27,11 +27,10 @@ from mlflow.projects.utils import (
     load_project,
 )
 
+from derm_ml.config.paths import Given, given_paths
 from derm_ml.errors import UserError
 from derm_ml.tracking import container, preflight
-from derm_ml.tracking.server import check_login, check_server, tracking_uri
-
-PATHS = ("data", "encoder", "imagenet_weights")  # parameters that may name a file or a folder
+from derm_ml.tracking.server import absolute, check_login, check_server, tracking_uri
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,7 @@ class Job:
     image: str
     parameters: dict[str, str]
     docker_args: dict[str, Any]
-
-    @property
-    def paths(self) -> list[Path]:
-        """The files and folders that its parameters name."""
-        return [Path(self.parameters[name]) for name in PATHS if Path(self.parameters.get(name) or "?").is_absolute()]
+    given: list[Given]  # parameters that name files, and those of its plan
 
 
 @dataclass(frozen=True)
@@ -95,12 +90,17 @@ class WaitingBackend(AbstractBackend):  # type: ignore[misc]
             check_login(uri)
             work_dir = fetch_and_validate_project(project_uri, version, entry_point, params)
             project = load_project(work_dir)
-            parameters = {key: _from_here(key, str(value)) for key, value in params.items()}
+            asked = {key: str(value) for key, value in params.items()}
+            given = given_paths(asked, Path.cwd())
+            for each in given:
+                each.check()
+            parameters = asked | {each.name: str(each.path) for each in given if each.name in asked and not each.plan}
             job = Job(
                 Path(work_dir),
                 (project.docker_env or {}).get("image", ""),
                 parameters,
                 backend_config.get(PROJECT_DOCKER_ARGS) or {},
+                given,
             )
             self.check(job)
         except UserError as error:
@@ -129,7 +129,7 @@ class HostBackend(WaitingBackend):
     """In a child process of this Python environment, without the project's container."""
 
     def check(self, job: Job) -> None:
-        """Nothing: the entry point checks its own input."""
+        """Nothing more: the entry point checks its own input."""
 
     def execute(self, job: Job, words: list[str], run: Run, environment: dict[str, str]) -> Ending:
         """The child gets Ctrl-C from the terminal, as this process does."""
@@ -152,8 +152,8 @@ class CudaBackend(WaitingBackend):
         """Engine, image, GPU, data and disk, each failure one line with its cure."""
         preflight.check_engine()
         preflight.check_image(job.image, job.work_dir)
-        for name in PATHS:
-            preflight.check_path(name, job.parameters.get(name, ""))
+        for each in job.given:
+            preflight.check_mountable(each.name, each.read)
         preflight.check_disk(container.folders(job.work_dir))
         if job.parameters.get("device") != "cpu":
             preflight.check_gpu(job.image)
@@ -163,7 +163,8 @@ class CudaBackend(WaitingBackend):
         spec = container.specify(
             image=job.image,
             work_dir=job.work_dir,
-            reads=job.paths,
+            reads=[each.read for each in job.given],
+            s3=any(value.startswith("s3://") for value in job.parameters.values()),
             gpus=job.parameters.get("device") != "cpu",
             tracking_uri=os.environ["MLFLOW_TRACKING_URI"],
             artifact_uri=str(run.info.artifact_uri),
@@ -240,16 +241,11 @@ def _fail(run_id: str, reason: str) -> None:
 
 
 def _absolute() -> str:
-    """The tracking URI, absolute also for the child, whose working directory is the project's."""
+    """The tracking URI, absolute also for the child, whose working directory is the project's; so are studies."""
     os.environ.setdefault("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())
     uri = tracking_uri()
     os.environ["MLFLOW_TRACKING_URI"] = uri
     mlflow.set_tracking_uri(uri)
+    if studies := os.environ.get("DERM_ML_STUDIES"):
+        os.environ["DERM_ML_STUDIES"] = absolute(studies)
     return uri
-
-
-def _from_here(name: str, value: str) -> str:
-    """A path that exists where the user stands, absolute; anything else as it is."""
-    if name in PATHS and value and Path(value).exists():
-        return str(Path(value).absolute())
-    return value

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from derm_ml.tracking.mounts import mounts as mounts_of
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Handed on by name: their values reach the container through the engine, and stand on no command line.
 SECRETS = (
@@ -25,6 +27,7 @@ SECRETS = (
     "DERM_ML_HEARTBEAT",
     "PGPASSWORD",
 )
+STORES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")  # addresses of an S3 store that is not Amazon's
 ADDING = ("mount", "volume", "v", "env", "e")  # flags of -A that add to the backend's own instead of replacing them
 
 
@@ -57,6 +60,7 @@ def specify(
     image: str,
     work_dir: Path,
     reads: Sequence[Path],
+    s3: bool = False,
     gpus: bool,
     tracking_uri: str,
     artifact_uri: str,
@@ -65,13 +69,14 @@ def specify(
     """Flags and variables. Every path is the same inside as outside: what a run logs is what its user knows.
 
     Args:
-        reads: files and folders of the job's parameters, mounted read-only (a file's folder: a CSV names others).
+        reads: files and folders of the job's parameters, mounted read-only with what links in them lead to.
+        s3: they name objects of a store: the login for it is handed on.
         overrides: `mlflow run -A`: a flag here replaces the one made here, except for mounts and variables.
     """
     writes = folders(work_dir)
     mounts = [_mount(work_dir, readonly=True)]
-    mounts += [_mount(path if path.is_dir() else path.parent, readonly=True) for path in reads]
-    for path in [*writes.values(), *_local(tracking_uri, artifact_uri)]:
+    mounts += [_mount(each.source, readonly=True, target=each.target) for each in mounts_of(reads)]
+    for path in [*writes.values(), *_local(artifact_uri, tracking_uri, os.environ.get("DERM_ML_STUDIES", ""))]:
         path.mkdir(parents=True, exist_ok=True)
         mounts.append(_mount(path, readonly=False))
     medmnist = Path(os.environ.get("DERM_ML_DATA", "~/.medmnist")).expanduser().absolute()
@@ -85,7 +90,8 @@ def specify(
         "PYTHONPATH": str(work_dir),  # the code of the working tree, whose commit the run is tagged with
         "COLUMNS": str(os.get_terminal_size().columns) if sys.stdout.isatty() else "100",
     }
-    environment |= {name: os.environ[name] for name in SECRETS if os.environ.get(name)}
+    wanted = [*SECRETS, *(name for name in os.environ if s3 and name.startswith("AWS_"))]
+    environment |= {name: os.environ[name] for name in wanted if os.environ.get(name)}
     if authority := os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"):
         environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(Path(authority).absolute())
         mounts.append(_mount(Path(authority).absolute(), readonly=True))
@@ -101,7 +107,7 @@ def specify(
         own["tty"] = True
     if gpus:
         own["gpus"] = "all"
-    services = (tracking_uri, environment.get("DERM_ML_STUDIES", ""))
+    services = (tracking_uri, *(environment.get(name, "") for name in ("DERM_ML_STUDIES", *STORES)))
     if any(urlsplit(uri).hostname in LOOPBACK for uri in services):
         own["network"] = "host"  # the service is published on this machine's loopback
     own |= {name: value for name, value in overrides.items() if name not in ADDING}
@@ -150,19 +156,18 @@ def _flag(name: str, value: Any) -> list[str]:
     return [dashes + name] if value is True else [dashes + name, str(value)]
 
 
-def _mount(path: Path, *, readonly: bool) -> str:
-    """A bind mount at its own path, quoted as CSV: a path may hold commas, colons and spaces."""
+def _mount(path: Path, *, readonly: bool, target: Path | None = None) -> str:
+    """A bind mount, at its own path unless said otherwise; quoted as CSV: a path may hold commas, colons and spaces."""
     row = io.StringIO()
-    fields = ["type=bind", f"source={path}", f"target={path}"]
+    fields = ["type=bind", f"source={path}", f"target={target or path}"]
     csv.writer(row, lineterminator="").writerow([*fields, *(["readonly"] if readonly else [])])
     return row.getvalue()
 
 
-def _local(tracking_uri: str, artifact_uri: str) -> list[Path]:
-    """The folders of an SQLite file and of artifacts on this disk."""
-    found = []
-    if tracking_uri.startswith("sqlite:///"):
-        found.append(Path(tracking_uri.removeprefix("sqlite:///")).parent)
+def _local(artifact_uri: str, *databases: str) -> list[Path]:
+    """The folders of artifacts and of SQLite files on this disk."""
+    sqlite = "sqlite:///"
+    found = [Path(uri.removeprefix(sqlite)).absolute().parent for uri in databases if uri.startswith(sqlite)]
     parts = urlsplit(artifact_uri)
     if parts.scheme in ("", "file"):
         found.append(Path(parts.path).parents[1])

@@ -19,6 +19,7 @@ from mlflow.utils.time import get_current_time_millis
 import derm_ml
 from derm_ml.errors import UserError
 from derm_ml.tracking.base import DatasetRecord, EncoderRecord
+from derm_ml.tracking.names import cut, escape, whole_name_tag, writable
 from derm_ml.tracking.provenance import environment, source_tags
 from derm_ml.tracking.registry import register_encoder
 from derm_ml.tracking.runs import connect, ended_with_its_block, known_run, reopen
@@ -40,6 +41,7 @@ class MlflowTracker:
         self.client, self._run, self._resumed = client, run, resumed
         self._last_step: dict[str, int] = {}
         self._waiting: list[Metric] = []
+        self._cut: set[str] = set()  # keys whose whole name this has written
         self._flushed = time.monotonic()
 
     @property
@@ -49,7 +51,7 @@ class MlflowTracker:
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Immutable in MLflow: logging another value over one raises, naming the key."""
-        rows = [Param(key, str(value)) for key, value in params.items()]
+        rows = [Param(self._key(key), writable(str(value))) for key, value in params.items()]
         try:
             self.client.log_batch(self.run_id, params=rows)
         except MlflowException as error:
@@ -67,10 +69,19 @@ class MlflowTracker:
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Collected, and written at most every two seconds: short epochs do not wait for the server."""
         now = get_current_time_millis()
-        new = {key: value for key, value in metrics.items() if not (self._resumed and step <= self._last(key))}
+        keys = {self._key(name): value for name, value in metrics.items()}
+        new = {key: value for key, value in keys.items() if not (self._resumed and step <= self._last(key))}
         self._waiting += [Metric(key, float(value), now, step) for key, value in new.items()]
         if time.monotonic() - self._flushed > FLUSH_EVERY:
             self.flush()
+
+    def _key(self, name: str) -> str:
+        """The name escaped; the whole of one that had to be cut is written beside it, once."""
+        key = escape(name)
+        if cut(key) and key not in self._cut:
+            self._cut.add(key)
+            self.client.set_tag(self.run_id, whole_name_tag(key), writable(name)[:5000])
+        return key
 
     def _last(self, key: str) -> int:
         """The last step that the run held of a metric when it was resumed; -1 for none."""
@@ -88,7 +99,8 @@ class MlflowTracker:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set or overwrite."""
-        self.client.log_batch(self.run_id, tags=[RunTag(key, str(value)[:5000]) for key, value in tags.items()])
+        rows = [RunTag(self._key(name), writable(str(value))[:5000]) for name, value in tags.items()]
+        self.client.log_batch(self.run_id, tags=rows)
 
     def log_file(self, path: Path, folder: str = "") -> None:
         """A file as an artifact."""
@@ -96,7 +108,7 @@ class MlflowTracker:
 
     def log_text(self, text: str, name: str) -> None:
         """Text as the artifact `name`."""
-        self.client.log_text(self.run_id, text, name)
+        self.client.log_text(self.run_id, text.encode("utf-8", "backslashreplace").decode(), name)
 
     def log_dataset(self, record: DatasetRecord) -> None:
         """A dataset input for each split, and the split as data/split.csv."""

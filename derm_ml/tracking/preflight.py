@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from derm_ml.errors import UserError
+from derm_ml.tracking.mounts import hides_own
 
 FREE = 2 * 2**30  # bytes for the decoded images, checkpoints and reports of a run
-OWN = ("/", "/bin", "/etc", "/lib", "/opt", "/opt/venv", "/tmp", "/usr", "/var")  # noqa: S108
 LOCK = "/opt/derm_ml/docker/constraints.txt"
 
 
@@ -39,18 +39,10 @@ def check_image(image: str, work_dir: Path) -> None:
         raise UserError(f"the image {image} was built with other packages than {own} lists: {build}")
 
 
-def check_path(name: str, value: str) -> None:
-    """A parameter that looks like a path names something readable that can be mounted at its own path."""
-    if not value.startswith(("/", "./", "../", "~")):
-        return
-    path = Path(value)
-    if not path.exists():
-        raise UserError(f"{name}={value}: there is nothing at this path")
-    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-        raise UserError(f"{name}={value}: you may not read it: check its permissions")
-    folder = path if path.is_dir() else path.parent
-    if str(folder) in OWN:
-        raise UserError(f"{name}={value}: mounted, {folder} would hide the container's own: use a folder of its own")
+def check_mountable(name: str, path: Path) -> None:
+    """What a parameter names can be mounted at its own path."""
+    if hides_own(path):
+        raise UserError(f"{name}={path}: mounted, it would hide the container's own {path}: use a folder of its own")
 
 
 def check_disk(folders: Mapping[str, Path]) -> None:

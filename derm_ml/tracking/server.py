@@ -14,7 +14,11 @@ from derm_ml.errors import UserError
 
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else mlflow.db in the current directory; a relative SQLite path is made absolute."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    return absolute(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+
+
+def absolute(uri: str) -> str:
+    """A relative SQLite path is one from the current directory; any other URI stays."""
     prefix = "sqlite:///"
     if uri.startswith(prefix) and not uri.startswith(prefix + "/"):
         return prefix + str(Path(uri[len(prefix) :]).absolute())

@@ -78,7 +78,7 @@ def test_it_opens_with_the_answer_and_holds_everything(report, whole):
         assert len(list(csv.DictReader(file))) == len(whole.runs)
     with gzip.open(path.parent / "predictions.csv.gz", "rt") as file:
         assert len(list(csv.DictReader(file))) == 5 * 2 * 2 * 90
-    assert "macro AUROC" in told(found, table)
+    assert "macro AUROC" in told(found, table, whole.averaged_over)
 
 
 def test_nothing_is_fetched_and_names_are_escaped(report):

@@ -144,6 +144,7 @@ def test_plain_mlflow_run(service, tmp_path):
     [
         ([], {}, "on the processor with -P device=cpu"),
         (["-P", "device=cpu", "-P", "data=/nowhere/at/all"], {}, "data=/nowhere/at/all: there is nothing at this path"),
+        (["-P", "device=cpu", "-P", "extra=gone"], {}, "extra=gone: there is nothing at this path"),
         (["-P", "device=cpu"], {"DOCKER_HOST": "unix:///nowhere.sock"}, "the container engine does not answer"),
         (["-P", "device=cpu"], {"MLFLOW_TRACKING_PASSWORD": "wrong"}, "refuses the login"),
         (["-P", "device=cpu"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "does not answer"),

@@ -41,6 +41,12 @@ def quoted(values: pd.Series) -> str:
     return f"{len(counts):,} value{'s' * (len(counts) != 1)}: {some}{more}" if len(counts) else "empty"
 
 
+def by_value(series: pd.Series, spell: Callable[[str], str]) -> pd.Series:
+    """A function of each value, asked once for each distinct one; text, the same index."""
+    codes, values = pd.factorize(series)
+    return pd.Series(pd.array([spell(value) for value in values], dtype="str").take(codes), index=series.index)
+
+
 def refines(fine: pd.Series, coarse: pd.Series) -> bool:
     """Whether each value of the one goes with one value of the other (in 99 % of the rows that have both)."""
     both = (fine != "") & (coarse != "")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from derm_ml.data.collections.choice import by_value
 from derm_ml.data.collections.tables import UnreadableTable, read_table
 from derm_ml.errors import UserError
 
 
 def one_spelling(labels: pd.Series) -> pd.Series:
     """Composed (NFC), without blanks around and doubled inside: what looks the same is the same class."""
-    known = {label: " ".join(unicodedata.normalize("NFC", label).split()) for label in labels.unique()}
-    return labels.map(known)
+    return by_value(labels, lambda label: " ".join(unicodedata.normalize("NFC", label).split()))
 
 
 def read_class_map(path: str) -> dict[str, str]:

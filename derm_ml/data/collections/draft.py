@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.choice import Choice
@@ -38,7 +37,7 @@ class Draft:
 
 
 def bare(spec: str, pictures: Pictures, files: pd.Series) -> Draft:
-    empty = pd.Series("", index=files.index, dtype=object)
+    empty = pd.Series("", index=files.index, dtype="str")
     return Draft(spec, pictures, files, empty, empty, empty)
 
 
@@ -83,8 +82,8 @@ def one_row_an_image(draft: Draft) -> None:
 def to_source(draft: Draft, reading: Reading) -> Source:
     """The rows as records: classes renamed, lost rows refused by name."""
     pictures = draft.pictures
-    ids = np.array(pictures.ids(), dtype=object)
-    image_ids = pd.Series(ids[draft.files.to_numpy(dtype=np.int64)], index=draft.files.index)
+    ids = pictures.ids()
+    image_ids = pd.Series(pd.array(ids, dtype="str").take(draft.files.to_numpy()), index=draft.files.index)
     if reading.classes:
         draft.labels, dropped, told = apply_class_map(draft.labels, read_class_map(reading.classes), reading.classes)
         draft.choices.append(("classes", told))
@@ -93,13 +92,13 @@ def to_source(draft: Draft, reading: Reading) -> Source:
     draft.refused += [(image_ids[row], reason) for row, reason in draft.lost.items() if reason]
     kept = ~draft.files.index.isin(list(draft.lost))
     records = pd.DataFrame(
-        {"image_id": image_ids, "label": draft.labels, "group": draft.groups, "split": draft.splits}, dtype=object
+        {"image_id": image_ids, "label": draft.labels, "group": draft.groups, "split": draft.splits}, dtype="str"
     )[kept].reset_index(drop=True)
     if records.empty:
         reasons = sorted({reason for reason in draft.lost.values() if reason}) or ["no image is named"]
         raise UserError(f"data={draft.where}: none of the images can be used: {reasons[0]}")
     masks = {image_ids[row]: pictures.root / name for row, name in draft.masks.items() if row in image_ids.index}
-    for image_id, position in zip(image_ids, draft.files, strict=True):
+    for image_id, position in zip(image_ids, draft.files, strict=True) if pictures.masks else ():
         if (name := pictures.masks.get(pictures.names[position])) is not None:
             masks.setdefault(image_id, pictures.root / name)
     if pictures.masks:
@@ -111,13 +110,13 @@ def to_source(draft: Draft, reading: Reading) -> Source:
     return Source(
         draft.kind,
         draft.where,
-        records.astype(str),
-        pictures.reader(),
+        records,
+        pictures.reader(ids),
         refused=(*pictures.refused, *draft.refused),
         clinical=metadata,
         mask=mask_reader(masks),
         choices=tuple(draft.choices),
         warnings=tuple(draft.warnings),
         pairs=tuple((str(ids[i]), str(ids[j])) for i, j in draft.pairs),
-        path=pictures.file_of(),
+        path=pictures.file_of(ids),
     )

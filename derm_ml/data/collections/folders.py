@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.choice import ambiguous
@@ -30,58 +31,76 @@ class Folders:
     groups_told: str = ""
 
 
-def read_folders(names: pd.Series, label: str, group: str, *, want_labels: bool) -> Folders:
+def read_folders(folders: pd.Series, label: str, group: str, *, want_labels: bool) -> Folders:
     """Tell classes and patients from the folders of images.
 
     Args:
-        names: paths relative to the collection. label, group: "", `none`, `folder` (the one level there is) or
-            `folder:2` (the second below the collection).
+        folders: of every image, relative to the collection.
+        label, group: "", `none`, `folder` (the one level there is) or `folder:2` (the second below the collection).
         want_labels: False: a table has them, or none are wanted.
 
     Raises:
         UserError: a level may be diagnoses or not; with the levels there are.
     """
-    parts = names.str.split("/").map(lambda each: each[:-1])
-    levels = _levels(parts)
-    chosen = {what: _asked(levels, parts, what, word) for what, word in (("label", label), ("group", group))}
+    tree = Tree(folders)
+    levels = _levels(tree)
+    chosen = {what: _asked(levels, tree, what, word) for what, word in (("label", label), ("group", group))}
     groups = chosen["group"]
     found = Folders("")
     if chosen["label"] is not None:
         found = Folders(f"folders, as you said ({label})", chosen["label"])
     elif want_labels and label != "none":
-        found = _classes(levels, parts)
+        found = _classes(levels, tree)
     if groups is not None:
         found.groups, found.groups_told = groups, f"folders, as you said ({group})"
     elif group == "":
-        _patients(found, levels, parts)
+        _patients(found, levels, tree)
     return found
 
 
-def _levels(parts: pd.Series) -> list[pd.Series]:
+class Tree:
+    """The distinct folders of a collection, each taken apart once, and which of them every image is in."""
+
+    def __init__(self, folders: pd.Series) -> None:
+        self._codes, unique = pd.factorize(folders)
+        self._index = folders.index
+        self.parts = [folder.split("/") if folder else [] for folder in unique]
+        self.depth = max(map(len, self.parts), default=0)
+
+    def level(self, depth: int, *, telling: bool = False) -> pd.Series:
+        """Every image's folder at a depth from 0; "" without one, or (`telling`) where its name says nothing."""
+        names = [each[depth] if len(each) > depth else "" for each in self.parts]
+        return self.spread(["" if telling and says_nothing(name) else name for name in names])
+
+    def spread(self, values: list[str]) -> pd.Series:
+        """A value a folder to one an image."""
+        return pd.Series(pd.array(values, dtype="str").take(self._codes), index=self._index)
+
+    def gather(self, values: pd.Series) -> list[str]:
+        """The other way: the value of each folder's first image."""
+        return list(values.groupby(self._codes).first())
+
+
+def _levels(tree: Tree) -> list[pd.Series]:
     """The names of each depth below the collection that says anything, "" where it does not."""
-    depth = int(parts.str.len().max()) if len(parts) else 0
-    every = [parts.map(lambda each, d=d: each[d] if len(each) > d else "") for d in range(depth)]
-    telling = []
-    for names in every:
-        nothing = {name for name in names.unique() if says_nothing(name)}
-        level = names.where(~names.isin(nothing), "")
-        if (level != "").any():
-            telling.append(level)
-    return telling
+    every = [tree.level(depth, telling=True) for depth in range(tree.depth)]
+    return [level for level in every if (level != "").any()]
 
 
-def _classes(levels: list[pd.Series], parts: pd.Series) -> Folders:
+def _classes(levels: list[pd.Series], tree: Tree) -> Folders:
     """The one level whose names are words."""
     candidates = [level for level in _merged(levels) if not looks_like_ids(level)]
     plural = [level for level in candidates if level[level != ""].nunique() > 1]
+    named = [level for level in plural if not _doubtful(level)]
+    plural = named or plural  # numbers beside words are patients
     if not plural:
-        return Folders(_why_none(levels, parts))
+        return Folders(_why_none(levels, tree))
     if len(plural) > 1:
         shown = {f"level {number + 1}": level for number, level in enumerate(plural)}
         settle = "label=folder:1 or label=folder:2 (a level counted below the collection) or label=none"
         raise ambiguous("label", shown, "two levels of folders may be the diagnosis", settle)
     level = plural[0]
-    loose = [position for position, name in enumerate(level) if not name]
+    loose = np.flatnonzero(level == "").tolist()
     if _doubtful(level):
         shown = {"folders": level}
         raise ambiguous(
@@ -144,8 +163,8 @@ def _doubtful(level: pd.Series) -> bool:
     return numbered and len(names) <= 30 and len(level) >= 5 * len(names)
 
 
-def _why_none(levels: list[pd.Series], parts: pd.Series) -> str:
-    names = sorted({each for folder in parts for each in folder})
+def _why_none(levels: list[pd.Series], tree: Tree) -> str:
+    names = sorted({each for folder in tree.parts for each in folder})
     if not names:
         return "none: no table, and no folders"
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
@@ -154,7 +173,7 @@ def _why_none(levels: list[pd.Series], parts: pd.Series) -> str:
     return f"none: {why} ({shown}); label=folder takes them, a table with labels is better"
 
 
-def _patients(found: Folders, levels: list[pd.Series], parts: pd.Series) -> None:
+def _patients(found: Folders, levels: list[pd.Series], tree: Tree) -> None:
     """The level of ids, or the folders within classes."""
     ids = [level for level in _merged(levels) if looks_like_ids(level)]
     if ids:
@@ -162,37 +181,37 @@ def _patients(found: Folders, levels: list[pd.Series], parts: pd.Series) -> None
         return
     if found.labels is None or found.told != "a folder a class":
         return
-    numbered = _inside(found.labels, parts)
+    numbered = _inside(found.labels, tree)
     if numbered is not None:
         found.groups, found.groups_told = numbered, "the folders inside each class"
 
 
-def _inside(labels: pd.Series, parts: pd.Series) -> pd.Series | None:
+def _inside(labels: pd.Series, tree: Tree) -> pd.Series | None:
     """Folders below the class folders, where all images of the classes lie in such."""
     made = []
-    for label, folder in zip(labels, parts, strict=True):
+    for label, folder in zip(tree.gather(labels), tree.parts, strict=True):
         below = folder[folder.index(label) + 1 :] if label else []
         if label and not below:
             return None
         made.append("/".join(below))
-    return pd.Series(made, index=labels.index) if any(made) else None
+    return tree.spread(made) if any(made) else None
 
 
-def _asked(levels: list[pd.Series], parts: pd.Series, what: str, word: str) -> pd.Series | None:
+def _asked(levels: list[pd.Series], tree: Tree, what: str, word: str) -> pd.Series | None:
     """The level that the user named."""
     match = re.fullmatch(r"folder(?::(\d+))?", word)
     if not match:
         return None
     depth = int(match[1]) if match[1] else 0
     if depth:
-        level = parts.map(lambda each: each[depth - 1] if len(each) >= depth else "")
+        level = tree.level(depth - 1)
         if not (level != "").any():
-            raise UserError(f"{what}={word}: no image lies so deep: the folders are {int(parts.str.len().max())} deep")
+            raise UserError(f"{what}={word}: no image lies so deep: the folders are {tree.depth} deep")
         return level
     telling = _merged(levels)
     if len(telling) == 1:
         return telling[0]
-    first = parts.map(lambda each: each[0] if each else "")
+    first = tree.level(0)
     if not telling and first.nunique() > 1:
         return first
     raise UserError(

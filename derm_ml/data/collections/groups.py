@@ -6,7 +6,6 @@ import pandas as pd
 
 from derm_ml.data.collections.choice import Choice, ambiguous, column_named, refines
 from derm_ml.data.collections.names import GROUPS, plain
-from derm_ml.data.missing import cleaned
 
 
 def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | None:
@@ -25,14 +24,14 @@ def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | N
         return Choice(pd.Series("", index=rows.index), "none, as you said: each image its own")
     if asked:
         column = column_named(rows, asked, "group", plain)
-        return Choice(cleaned(rows[column]), f"column {column}, as you said")
+        return Choice(rows[column], f"column {column}, as you said")
     levels: dict[str, tuple[str, pd.Series]] = {}
     for level, pattern in GROUPS.items():
         found = {
             column: values
             for column in rows.columns
             if not column.startswith(" ") and column not in images and pattern.match(plain(column))
-            if ((values := cleaned(rows[column])) != "").any()
+            if ((values := rows[column]) != "").any()
         }
         if found:
             column = _one(level, found)

@@ -13,6 +13,7 @@ from derm_ml.data.collections.matching import SEVERAL, FileIndex
 from derm_ml.data.collections.names import NO_COLUMN, SUBMISSIONS, plain, split_of
 from derm_ml.data.collections.naming import FILE, ROW, SPLIT, Sheet, name_files, name_folders, positions_of
 from derm_ml.data.collections.tables import Table
+from derm_ml.data.missing import cleaned
 from derm_ml.errors import UserError
 
 FOUND_BY_KEY = 0.5  # of the rows must find theirs in a table that is joined by a key
@@ -70,6 +71,9 @@ def join_tables(tables: Sequence[Table], index: FileIndex, image: str = "") -> J
             joined.used.append(sheet.table.name)
     _split_by_position(joined, lists, tables)
     _join_by_keys(joined, [sheet.table for sheet in sheets if not sheet.columns])
+    for column in joined.rows.columns:  # once, for all that is read out of them
+        if not column.startswith(" "):
+            joined.rows[column] = cleaned(joined.rows[column])
     return joined
 
 

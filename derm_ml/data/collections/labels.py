@@ -8,10 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from derm_ml.data.collections.choice import Choice, ambiguous, column_named, quoted, refines
+from derm_ml.data.collections.choice import Choice, ambiguous, by_value, column_named, quoted, refines
 from derm_ml.data.collections.layouts import Layout
 from derm_ml.data.collections.names import CLINICAL, GROUPS, HIERARCHY, LABELS, NO_COLUMN, SPLIT_COLUMNS, plain
-from derm_ml.data.missing import cleaned
 from derm_ml.errors import UserError
 
 MOSTLY = 0.5  # of the images that a diagnosis must be known of where a coarser label is known of all
@@ -41,7 +40,7 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
             choice.values = choice.values.replace(dict(layout.values)) if layout.values else choice.values
             return choice
     candidates = {
-        column: cleaned(rows[column])
+        column: rows[column]
         for column in rows.columns
         if not column.startswith(" ") and column not in images and not NO_COLUMN.match(plain(column))
     }
@@ -72,7 +71,7 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
 
 def _read(rows: pd.DataFrame, column: str, why: str) -> Choice:
     """A column's values as class names; weighted differentials (a dictionary) by their first."""
-    values = cleaned(rows[column])
+    values = rows[column]
     filled = values[values != ""]
     if len(filled) and (filled.str.startswith(("{", "[")) & filled.str.endswith(("}", "]"))).mean() > DEEP:
         return _differential(column, values, why)
@@ -81,8 +80,7 @@ def _read(rows: pd.DataFrame, column: str, why: str) -> Choice:
 
 def _differential(column: str, values: pd.Series, why: str) -> Choice:
     """The condition of the greatest weight; where two share it, none can be taken."""
-    taken = {text: _first(text) for text in values.unique() if text}
-    labels = values.map(lambda text: taken.get(text, ""))
+    labels = by_value(values, _first)
     tied = int(((values != "") & ~values.isin(["{}", "[]"]) & (labels == "")).sum())
     choice = Choice(labels, f"column {column}, {why}: the condition of the greatest weight ({quoted(labels)})")
     if tied:
@@ -218,7 +216,7 @@ def _could_be(column: str, values: pd.Series) -> bool:
 
 def checked_classes(values: pd.Series) -> list[str]:
     """Warnings about class names: such as differ in case alone."""
-    names = sorted(set(values) - {""})
+    names = sorted(set(values.unique()) - {""})
     folded: dict[str, list[str]] = {}
     for name in names:
         folded.setdefault(name.casefold(), []).append(name)

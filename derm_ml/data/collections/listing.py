@@ -49,6 +49,8 @@ class Listing:
 
 def printable(name: str) -> str:
     """The name as text for any terminal, CSV and JSON: bytes that are no UTF-8 and control characters escaped."""
+    if name.isascii() and name.isprintable():
+        return name
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from derm_ml.data.collections.listing import IMAGES
+from derm_ml.data.collections.listing import IMAGES, printable
 from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
 
 MISSING, SEVERAL = -1, -2
 FULL = 50_000  # rows up to which every value of every column is looked up; of more, so many
-SUFFIX = r"(?:" + "|".join(sorted(each.replace(".", r"\.") for each in IMAGES)) + r")$"
+SUFFIX = r"\.(?:" + "|".join(sorted(each[1:] for each in IMAGES)) + r")$"
 
 
 class FileIndex:
@@ -25,53 +26,63 @@ class FileIndex:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
-        paths = _plain(pd.Series(self.names, dtype=object))
-        stems = paths.str.rsplit("/", n=1).str[-1]
-        codes, unique = pd.factorize(stems)
-        first = np.full(len(unique), SEVERAL, dtype=np.int64)
-        counts = np.bincount(codes, minlength=len(unique))
+        self._paths = _plain(pd.Series([printable(name) for name in self.names], dtype="str"))
+        encoded = pc.dictionary_encode(_stems(self._paths))
+        codes = encoded.indices.to_numpy(zero_copy_only=False)
+        self._stems = encoded.dictionary
+        counts = np.bincount(codes, minlength=len(self._stems))
+        self._rows = np.full(len(self._stems), SEVERAL, dtype=np.int64)
         single = counts[codes] == 1
-        first[codes[single]] = np.flatnonzero(single)
-        self._index, self._first = pd.Index(unique), first
-        self._paths = paths
-        shared = np.flatnonzero(~single)
+        self._rows[codes[single]] = np.flatnonzero(single)
         self._shared: dict[str, list[int]] = {}
-        for row in shared:
-            self._shared.setdefault(stems.iloc[row], []).append(int(row))
+        for row in np.flatnonzero(~single):
+            self._shared.setdefault(self._stems[int(codes[row])].as_py(), []).append(int(row))
 
     def __len__(self) -> int:
         return len(self.names)
 
     def locate(self, values: pd.Series) -> np.ndarray:
         """The file that each value names, int64 [n]; -1: none; -2: several files have that name."""
-        if not len(self._index):
+        if not len(self._stems) or not len(values):
             return np.full(len(values), MISSING)
-        plain = _plain(values)
-        stems = plain.str.rsplit("/", n=1).str[-1]
-        found = self._index.get_indexer(pd.Index(stems))
-        rows = np.where(found >= 0, self._first[found], MISSING)
-        rows[(stems == "").to_numpy()] = MISSING
+        paths = _plain(values)
+        stems = _stems(paths)
+        found = pc.index_in(stems, value_set=self._stems).fill_null(-1).to_numpy(zero_copy_only=False)
+        rows = np.where(found >= 0, self._rows[found], MISSING)
+        rows[pc.equal(stems, "").to_numpy(zero_copy_only=False)] = MISSING
         for place in np.flatnonzero(rows == SEVERAL):
-            rows[place] = self._among(str(values.iloc[place]), plain.iloc[place], self._shared[stems.iloc[place]])
+            shared = self._shared[stems[int(place)].as_py()]
+            rows[place] = self._among(str(values.iloc[place]), paths[int(place)].as_py(), shared)
         return rows
 
-    def _among(self, value: str, plain: str, candidates: list[int]) -> int:
+    def _among(self, value: str, path: str, candidates: list[int]) -> int:
         """The one whose path ends like the value; of several the one with its suffix."""
-        same = [row for row in candidates if self._paths.iloc[row] == plain]
-        same = same or [row for row in candidates if f"/{self._paths.iloc[row]}".endswith(f"/{plain}")]
-        ending = value.strip().replace("\\", "/").lower()
+        theirs = {row: self._paths[row].as_py() for row in candidates}
+        same = [row for row in candidates if theirs[row] == path]
+        same = same or [row for row in candidates if f"/{theirs[row]}".endswith(f"/{path}")]
         if len(same) > 1:
+            ending = value.strip().replace("\\", "/").lower()
             exact = [row for row in same if f"/{self.names[row].lower()}".endswith(f"/{ending}")]
             same = exact or same
         return same[0] if len(same) == 1 else SEVERAL
 
 
-def _plain(values: pd.Series) -> pd.Series:
+def _plain(values: pd.Series) -> pa.Array:
     """Lower case, composed, with `/`, without an image's suffix."""
-    text = values.astype(object).map(lambda each: each if each.isascii() else unicodedata.normalize("NFC", each))
-    text = text.str.strip().str.replace("\\", "/", regex=False).str.lower()
-    text = text.str.removeprefix("./")
-    return text.str.replace(SUFFIX, "", regex=True)
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.utf8_normalize(_arrow(values), form="NFC")))
+    text = pc.replace_substring(text, "\\", "/")
+    text = pc.replace_substring_regex(text, r"^(\./)+", "")
+    return pc.replace_substring_regex(text, SUFFIX, "")
+
+
+def _arrow(values: pd.Series) -> pa.Array:
+    """The values as one array of Arrow's strings."""
+    text = pa.array(values.astype("str").array)
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+
+
+def _stems(paths: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(paths, r"^.*/", "")
 
 
 def naming_columns(frame: pd.DataFrame, index: FileIndex, columns: Sequence[str]) -> dict[str, np.ndarray]:

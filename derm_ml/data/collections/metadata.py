@@ -6,8 +6,8 @@ import re
 
 import pandas as pd
 
+from derm_ml.data.collections.choice import by_value
 from derm_ml.data.collections.names import CLINICAL, plain
-from derm_ml.data.missing import cleaned
 
 SEXES = {
     "m": "male",
@@ -35,7 +35,7 @@ def find_metadata(rows: pd.DataFrame, taken: set[str]) -> tuple[pd.DataFrame, di
         found = [column for column in rows.columns if column not in taken and plain(column) in spellings]
         if not found:
             continue
-        known = {column: cleaned(rows[column]) for column in found}
+        known = {column: rows[column] for column in found}
         # of several (site, general and special) the one that is known of most images
         column = max(found, key=lambda each: int((known[each] != "").sum()))
         made[name], sources[name] = _in_one_spelling(name, known[column]), column
@@ -43,15 +43,13 @@ def find_metadata(rows: pd.DataFrame, taken: set[str]) -> tuple[pd.DataFrame, di
 
 
 def _in_one_spelling(name: str, values: pd.Series) -> pd.Series:
-    known = {text: _value(name, text) for text in values.unique()}
-    made = values.map(known)
-    return made.astype(float) if name == "age" else made.astype(object)
-
-
-def _value(name: str, text: str) -> float | str:
-    low = text.strip().lower()
     if name == "age":
-        return _years(low)
+        return by_value(values, lambda text: str(_years(text.lower()))).astype(float)
+    return by_value(values, lambda text: _value(name, text))
+
+
+def _value(name: str, text: str) -> str:
+    low = text.strip().lower()
     if name == "sex":
         return SEXES.get(low, low)
     if name == "skin_type":

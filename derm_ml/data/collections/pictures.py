@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,18 +37,25 @@ class Pictures:
     tables: list[str] = field(default_factory=list)
     members: dict[str, Callable[[], bytes | np.ndarray]] = field(default_factory=dict)
 
+    @property
+    def folders(self) -> pd.Series:
+        """The folder of every picture, relative to the root."""
+        return pd.Series([name.rpartition("/")[0] for name in self.names], dtype=object)
+
     def ids(self) -> list[str]:
         """Printable names, made different where escaping made two the same."""
         made = [printable(name) for name in self.names]
+        if len(set(made)) == len(made):
+            return made
         twice = pd.Series(made, dtype=object).duplicated()
         return [
             f"{name} ({number})" if again else name
             for number, (name, again) in enumerate(zip(made, twice, strict=True))
         ]
 
-    def file_of(self) -> Callable[[str], str | None]:
-        """Of printable names, the file that holds this photograph alone; None for members of archives."""
-        odd = {shown: name for shown, name in zip(self.ids(), self.names, strict=True) if shown != name}
+    def file_of(self, ids: Sequence[str]) -> Callable[[str], str | None]:
+        """Of these printable names, the file that holds this photograph alone; None for members of archives."""
+        odd = self._odd(ids)
         root, members = os.fspath(self.root), self.members
 
         def path(image_id: str) -> str | None:
@@ -57,9 +64,12 @@ class Pictures:
 
         return path
 
-    def reader(self) -> Callable[[str], bytes | np.ndarray]:
-        """Of printable names; only regular files are opened."""
-        odd = {shown: name for shown, name in zip(self.ids(), self.names, strict=True) if shown != name}
+    def _odd(self, ids: Sequence[str]) -> dict[str, str]:
+        return {shown: name for shown, name in zip(ids, self.names, strict=True) if shown != name}
+
+    def reader(self, ids: Sequence[str]) -> Callable[[str], bytes | np.ndarray]:
+        """Of these printable names; only regular files are opened."""
+        odd = self._odd(ids)
         root, members = self.root, self.members
 
         def read(image_id: str) -> bytes | np.ndarray:
@@ -100,7 +110,7 @@ def beside_table(path: Path, table: Table) -> Pictures:
 def _on_disk(root: Path, values: pd.Series) -> bool:
     """Whether half of some values are paths of files."""
     tried = [value for value in values[values != ""].iloc[:: max(1, len(values) // TRIED)] if len(value) < 4096]
-    there = [(root / value.strip().replace("\\", "/")).is_file() for value in tried if "\0" not in value]
+    there = [os.path.isfile(root / value.strip().replace("\\", "/")) for value in tried]  # noqa: PTH113 (False: no name at all)
     return bool(there) and sum(there) >= len(there) / 2
 
 

@@ -84,16 +84,16 @@ def _nothing(pictures: Pictures) -> str:
 
 def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence[Table], reading: Reading) -> Draft:
     rows = joined.rows
-    names = pd.Series([pictures.names[position] for position in rows[FILE]], index=rows.index, dtype=object)
+    inside = pictures.folders.take(rows[FILE].to_numpy()).set_axis(rows.index)
     draft = bare(spec, pictures, rows[FILE])
     layout = recognise(rows.columns)
     draft.kind = layout.name if layout else "table"
-    folders = read_folders(names, reading.label, reading.group, want_labels=False)
-    label = _label(rows, joined, layout, folders, names, reading)
+    folders = read_folders(inside, reading.label, reading.group, want_labels=False)
+    label = _label(rows, joined, layout, folders, inside, reading)
     group = find_groups(rows, joined.columns, "" if reading.group.startswith("folder") else reading.group)
     if reading.group.startswith("folder") or (group is None and folders.groups is not None):
         group = Choice(folders.groups, folders.groups_told)  # type: ignore[arg-type]
-    split = find_split(rows, names, reading.split)
+    split = find_split(rows, inside, reading.split)
     named = rows[FILE].nunique()
     if label is None and reading.label != "none":
         draft.kind = "unlabelled table"
@@ -129,7 +129,7 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
 
 
 def _label(
-    rows: pd.DataFrame, joined: Joined, layout: Layout | None, folders: Folders, names: pd.Series, reading: Reading
+    rows: pd.DataFrame, joined: Joined, layout: Layout | None, folders: Folders, inside: pd.Series, reading: Reading
 ) -> Choice | None:
     if reading.label == "none":
         return None
@@ -138,7 +138,7 @@ def _label(
         return Choice(folders.labels, folders.told)
     found = find_label(rows, joined.columns, layout, reading.label)
     if found is None:
-        by_folder = read_folders(names, "", "none", want_labels=True)
+        by_folder = read_folders(inside, "", "none", want_labels=True)
         if by_folder.labels is not None:
             found = Choice(by_folder.labels, f"{by_folder.told}; no column of the table tells one")
             found.lost = dict.fromkeys(
@@ -148,8 +148,7 @@ def _label(
 
 
 def _from_folders(spec: str, pictures: Pictures, reading: Reading) -> Draft:
-    names = pd.Series(pictures.names, dtype=object)
-    draft = bare(spec, pictures, pd.Series(range(len(names))))
+    draft = bare(spec, pictures, pd.Series(range(len(pictures.names))))
     for parameter in ("label", "group", "split"):
         asked = getattr(reading, parameter)
         if asked and asked != "none" and not asked.startswith("folder"):
@@ -157,7 +156,7 @@ def _from_folders(spec: str, pictures: Pictures, reading: Reading) -> Draft:
                 f"{parameter}={asked}: no table names the images of {spec}, so that there are no columns: give "
                 f"{parameter}=folder, {parameter}=none or a table"
             )
-    folders = read_folders(names, reading.label, reading.group, want_labels=True)
+    folders = read_folders(pictures.folders, reading.label, reading.group, want_labels=True)
     label = None
     if folders.labels is not None:
         draft.kind = "folders"
@@ -169,7 +168,7 @@ def _from_folders(spec: str, pictures: Pictures, reading: Reading) -> Draft:
         if folders.groups is None
         else Choice(folders.groups.where(folders.groups == "", _within(folders)), folders.groups_told)
     )
-    take(draft, label, group, find_split(None, names, reading.split))
+    take(draft, label, group, find_split(None, pictures.folders, reading.split))
     if label is None and folders.told:
         draft.choices = [("label", folders.told) if what == "label" else (what, told) for what, told in draft.choices]
         if any("/" in name for name in pictures.names) and reading.label != "none":

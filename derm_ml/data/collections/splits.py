@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import pandas as pd
 
-from derm_ml.data.collections.choice import Choice, column_named, quoted
+from derm_ml.data.collections.choice import Choice, by_value, column_named, quoted
 from derm_ml.data.collections.names import SPLIT_COLUMNS, SPLIT_WORDS, plain, split_of
 from derm_ml.data.collections.naming import SPLIT
-from derm_ml.data.missing import cleaned
 from derm_ml.errors import UserError
 
 
-def find_split(rows: pd.DataFrame | None, files: pd.Series, asked: str) -> Choice | None:
+def find_split(rows: pd.DataFrame | None, folders: pd.Series, asked: str) -> Choice | None:
     """train, val, test or "" of every row; None where nothing tells of splits.
 
     Args:
-        rows: of the tables; None without any. files: the path of every row's image.
+        rows: of the tables; None without any. folders: of every row's image.
         asked: the column that the user named, `folder`, or `none`; "": to be found.
 
     Raises:
         UserError: a split column has another word in it, or the named one is not there.
     """
     if asked == "none":
-        return Choice(pd.Series("", index=files.index), "drawn, as you said; given ones are not read")
+        return Choice(pd.Series("", index=folders.index), "drawn, as you said; given ones are not read")
     if asked and asked != "folder":
         if rows is None:
             raise UserError(f"split={asked}: there is no table with columns: give split=folder, split=none or a table")
@@ -32,7 +31,7 @@ def find_split(rows: pd.DataFrame | None, files: pd.Series, asked: str) -> Choic
         )
     if not asked and rows is not None:
         for column in rows.columns:
-            if not column.startswith(" ") and plain(column) in SPLIT_COLUMNS and (cleaned(rows[column]) != "").any():
+            if not column.startswith(" ") and plain(column) in SPLIT_COLUMNS and (rows[column] != "").any():
                 words = _words(rows[column], column, strict=plain(column) == "split")
                 if words is not None and (words != "").any():
                     return Choice(words, f"column {column} ({quoted(words)})")
@@ -40,9 +39,8 @@ def find_split(rows: pd.DataFrame | None, files: pd.Series, asked: str) -> Choic
             return Choice(
                 rows[SPLIT].astype(object), f"by the table or list that an image is in ({quoted(rows[SPLIT])})"
             )
-    folders = files.str.rpartition("/")[0]
-    known = {folder: _of_path(folder) for folder in folders.unique()}
-    told = folders.map(known)
+    codes, unique = pd.factorize(folders)
+    told = pd.Series(pd.array([_of_path(folder) for folder in unique], dtype="str").take(codes), index=folders.index)
     if not (told != "").any() or (told.nunique() < 2 and not asked):
         return None
     return Choice(told, f"by folders ({quoted(told)})")
@@ -50,7 +48,7 @@ def find_split(rows: pd.DataFrame | None, files: pd.Series, asked: str) -> Choic
 
 def _words(values: pd.Series, column: str, *, strict: bool) -> pd.Series:
     """A column's words as train, val and test; any other word is refused, or the column is no split."""
-    text = cleaned(values).str.lower()
+    text = values.str.lower()
     known = {word: SPLIT_WORDS.get(word) or split_of(word) for word in text.unique() if word}
     other = sorted(word for word, split in known.items() if not split)
     if other and strict:
@@ -58,7 +56,7 @@ def _words(values: pd.Series, column: str, *, strict: bool) -> pd.Series:
             f"column {column}: split {other[0]!r} is not known: use train, val, test, or leave it "
             "empty; split=none draws one"
         )
-    return text.map(known).fillna("") if not other else pd.Series("", index=values.index)
+    return by_value(text, lambda word: known.get(word, "")) if not other else pd.Series("", index=values.index)
 
 
 def _of_path(folder: str) -> str:

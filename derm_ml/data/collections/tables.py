@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from derm_ml.data.files import read_regular
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE = 1 << 16  # characters that the delimiter is judged by
 LARGEST = 1 << 32  # bytes
+NUMBERED = 50  # columns of one name and a number, above which they are pixels
 
 
 class UnreadableTable(ValueError):
@@ -49,6 +51,8 @@ def read_table(path: Path, name: str) -> Table:
     if not text.strip():
         raise UnreadableTable("empty")
     delimiter = _delimiter(text[:SAMPLE])
+    if columns := _numbers_of_one_stem(text[:SAMPLE].partition("\n")[0].split(delimiter)):
+        raise UnreadableTable(f"{columns:,} numbered columns: pixels or features, not what is known of images")
     try:
         frame = pd.read_csv(
             io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
@@ -60,6 +64,12 @@ def read_table(path: Path, name: str) -> Table:
     frame = frame.loc[:, ~frame.columns.duplicated()].fillna("")
     told = f"{DELIMITERS[delimiter]}-separated" if len(frame.columns) > 1 else "one column"
     return Table(name, frame, told if encoding == "utf-8" else f"{told}, {encoding}")
+
+
+def _numbers_of_one_stem(header: list[str]) -> int:
+    """How many columns there are, where they are `pixel0000`, `pixel0001`, ...; else 0: such tables are large."""
+    stems = Counter(match[1] for name in header if (match := re.fullmatch(r"\W*(\D*)\d+\W*", name)))
+    return len(header) if stems and max(stems.values()) > max(NUMBERED, 0.9 * len(header)) else 0
 
 
 def without_header(table: Table) -> Table:

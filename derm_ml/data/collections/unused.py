@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from derm_ml.data.collections.draft import Draft
 from derm_ml.data.collections.folders import read_folders
 from derm_ml.data.collections.joining import Joined
@@ -41,7 +39,7 @@ def refuse_stray_tables(spec: str, draft: Draft, joined: Joined, named: int, rea
     if reading.label or reading.image or named >= COVERED * len(names):
         return
     try:
-        classes = read_folders(pd.Series(names, dtype=object), "", "none", want_labels=True).labels
+        classes = read_folders(draft.pictures.folders, "", "none", want_labels=True).labels
     except UserError:  # two levels may be classes
         classes = draft.labels
     if classes is not None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from derm_ml.data.cache.arrays import room
 from derm_ml.data.cache.place import cache_root, writable
-from derm_ml.data.decoding import MIN_SIDE
+from derm_ml.data.decoding.refusal import MIN_SIDE
 from derm_ml.data.source import COLUMNS, SPLITS, Source
 from derm_ml.errors import UserError
 

@@ -3,8 +3,8 @@
 The rule. Black is 0. White is the least of 255, 4,095, 65,535 and 2,147,483,647, and of floats also 1, that no sample
 exceeds (floats may overshoot by a tenth). Pictures have 8, 12 or 16 bits, or lie in [0, 1], whatever their container:
 one of 16 bits says little, and to take it at its word turns samples of 8 and 12 bits black. Within a step the
-brightness stays as it is: nothing is stretched to the picture's own maximum, so that a dark picture stays dark. Where the file
-states its largest sample (TIFF's MaxSampleValue; DICOM's bits stored and window), that is white.
+brightness stays as it is: nothing is stretched to the picture's own maximum, so that a dark picture stays dark. Where
+the file states its largest sample (TIFF's MaxSampleValue; DICOM's bits stored and window), that is white.
 
 Not a number counts as black. A picture with many samples below 0 was normalised by a rule that nobody wrote down: it is
 refused.

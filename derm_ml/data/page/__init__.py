@@ -1,0 +1,1 @@
+"""The data check as a page: one HTML file that holds everything, for a researcher and a reviewer."""
