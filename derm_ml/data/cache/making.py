@@ -16,7 +16,7 @@ import numpy as np
 from derm_ml.data.cache.arrays import Rows, room
 from derm_ml.data.cache.describing import COMPARED_AT, DTYPE, SHAPE, describe, pairs
 from derm_ml.data.cache.kept import DESCRIPTORS, IMAGES, SIZES, Fault, save
-from derm_ml.data.decoding import RefusedImage, decode
+from derm_ml.data.decoding import RefusedImage, decode_image
 from derm_ml.data.source import Source
 from derm_ml.progress import progress
 
@@ -130,7 +130,7 @@ def make(source: Source, known: dict[str, str], size: int, building: Path) -> tu
             each.close()
     # A copy that was not read has what was read of the first.
     for image_id, digest in known.items():
-        if digest and first.get(digest, image_id) != image_id:
+        if first[digest] != image_id:
             digests[image_id] = digests[first[digest]]
             if not digests[image_id]:
                 unreadable[image_id] = unreadable[first[digest]]
@@ -157,9 +157,14 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
 
 
 def _picture(content: bytes | np.ndarray, size: int) -> Picture:
-    pixels, mends = decode(content, size)
-    same = pixels if size == COMPARED_AT else decode(content, COMPARED_AT)[0]
-    return Picture(pixels, describe(same), [("mended", rule) for rule in mends], (0, 0))
+    decoded = decode_image(content, (size,) if size == COMPARED_AT else (size, COMPARED_AT))
+    rules = [("mended", rule) for rule in decoded.mends]
+    if decoded.verdict is not None:
+        kind, reason = decoded.verdict
+        if kind == "refuse":
+            raise RefusedImage(reason)
+        rules.append(("flagged", reason))
+    return Picture(decoded.squares[0], describe(decoded), rules, decoded.size)
 
 
 def _read(source: Source, image_id: str) -> bytes | np.ndarray:

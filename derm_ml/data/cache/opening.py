@@ -31,6 +31,12 @@ def open_cache(source: Source, image_size: int) -> Cache:
     return _Opening(source, image_size).open()
 
 
+def lock_name(source: Source, size: int) -> str:
+    """What one process of a user makes at a time."""
+    where = f"{os.getuid()} {Path(source.location).absolute()} {size}"
+    return hashlib.sha256(os.fsencode(where)).hexdigest()[:32]
+
+
 class _Opening:
     def __init__(self, source: Source, size: int) -> None:
         self._source, self._size = source, size
@@ -44,14 +50,14 @@ class _Opening:
         if cache is not None:
             return cache
         root = writable(cache_root() / "images")
-        name = hashlib.sha256(os.fsencode(f"{os.getuid()} {self._source.location} {self._size}")).hexdigest()[:32]
-        with alone(root, name) as (building, waited):
+        with alone(root, lock_name(self._source, self._size)) as (building, waited):
             if waited:
                 self._digests |= Remembered(self._source).digests()
                 cache = self._found()
                 if cache is not None:
                     return cache
-            digests, self._unreadable = make(self._source, self._digests, self._size, building)
+            known = {image_id: digest for image_id, digest in self._digests.items() if digest}
+            digests, self._unreadable = make(self._source, known, self._size, building)
             self._digests = digests
             folder = self._publish(building)
         self._remembered.keep(digests)

@@ -58,4 +58,5 @@ def _client() -> Any:
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")
     retries = {"max_attempts": 4, "mode": "standard"}
     config = Config(max_pool_connections=CONNECTIONS, retries=retries, connect_timeout=10, read_timeout=60)
-    return boto3.client("s3", endpoint_url=endpoint, config=config)
+    session = boto3.session.Session()  # of our own: the default one keeps the credentials that it found first
+    return session.client("s3", endpoint_url=endpoint, config=config)
