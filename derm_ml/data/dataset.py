@@ -105,7 +105,7 @@ def assemble(source: Source, cache: Cache, image_size: int, split_seed: int | No
     Raises:
         UserError: nothing is left, or what is left cannot be split.
     """
-    report = DataReport(refused=[*cache.refused, *source.refused], mended=cache.mended)
+    report = DataReport(refused=[*cache.refused, *source.refused], mended=cache.mended, flagged=cache.flagged)
     report.choices += source.choices
     report.warnings += source.warnings
     # Where all are test images, without a split seed, given splits play no part.

@@ -32,7 +32,8 @@ _WHO = (
 GROUPS = {
     "group": re.compile(r"^groups?$"),
     "patient": re.compile(
-        "^" + _WHO.format("patient|patients|patienten|patientin|pat|subject|participant|person|individual|paciente|paziente")
+        "^"
+        + _WHO.format("patient|patients|patienten|patientin|pat|subject|participant|person|individual|paciente|paziente")
         + "$|^pid$|^mrn$|^medical_record_number$"
     ),
     "case": re.compile("^" + _WHO.format("case") + "$"),

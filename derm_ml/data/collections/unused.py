@@ -27,8 +27,8 @@ def refuse_ignored_tables(
     sheets = [name for name, _ in draft.pictures.refused if suffix(name) in SHEETS]
     if sheets:
         raise UserError(
-            f"data={spec}: {sheets[0]} may hold the labels, and is not read: save it as CSV, or give label=none to read "
-            "the images without labels"
+            f"data={spec}: {sheets[0]} may hold the labels, and is not read: save it as CSV, or give label=none to "
+            "read the images without labels"
         )
     wide = [t for t in tables if len(t.frame) and (len(t.frame.columns) > 1 or suffix(t.name) in TABLES)]
     if wide:
