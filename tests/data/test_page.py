@@ -195,12 +195,6 @@ def test_sizes_of_the_originals_are_optional():
     assert "600 x 450 4 80.0%" in Text(page(known)).text
 
 
-def test_sizes_come_from_decoding(broken):
-    sizes = prepare(str(broken), 32, 0).sizes
-    assert sizes.shape == (21, 2)
-    assert (sizes == (48, 40)).all()
-
-
 @pytest.mark.parametrize(
     ("values", "names"),
     [([0, 85], "0"), ([5, 5], "5"), ([-3, 1e6], "-100000"), ([0.1, 0.2], "0.1"), ([1e-9, 2e-9], "1e-09")],
