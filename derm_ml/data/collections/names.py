@@ -63,6 +63,7 @@ CLINICAL = {
     "confirmation": _set("dx_type diagnosis_confirm_type biopsed biopsied concomitant_biopsy confirmation"),
     "origin": _set("dataset source attribution institution hospital centre center"),
 }
+AGAIN = " (second table)"  # after the name of a column that another table has with other values
 MASK_COLUMNS = _set("mask mask_path segmentation segmentation_path lesion_mask")
 NOT_IMAGES = re.compile(r"(^|_)(mask|segmentation|url|uri|href|license|attribution)($|_)")
 IMAGE_COLUMNS = re.compile(
