@@ -24,6 +24,7 @@ class Choice:
     told: str
     warnings: list[str] = field(default_factory=list)
     lost: dict[int, str] = field(default_factory=dict)
+    column: str = ""  # that it is from, where it is from one
 
 
 def ambiguous(what: str, candidates: Mapping[str, pd.Series], why: str, settle: str = "") -> UserError:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.choice import ambiguous
-from derm_ml.data.collections.names import GROUPS, says_nothing, words
+from derm_ml.data.collections.names import names_somebody, says_nothing
 from derm_ml.errors import UserError
 
 LOOSE = 0.5  # of the images that may lie beside the class folders and be refused for it
@@ -135,7 +135,7 @@ def looks_like_ids(level: pd.Series) -> bool:
         re.match(r"(?i)^(class|grade|stage|type|label|cat|category)[\W_]*\d+$", name) for name in names
     ):
         return False
-    if any(_names_somebody(name) for name in names) and sum(map(_names_somebody, names)) > 0.8 * len(names):
+    if any(names_somebody(name) for name in names) and sum(map(names_somebody, names)) > 0.8 * len(names):
         return True
     if sum(bool(re.search(r"\d", name)) for name in names) < 0.8 * len(names):
         return False
@@ -143,13 +143,6 @@ def looks_like_ids(level: pd.Series) -> bool:
         return False
     shapes = Counter(re.sub(r"[0-9]+", "#", re.sub(r"\b[0-9a-f]{8,}\b", "#", name.lower())) for name in names)
     return len(shapes) <= max(1, len(names) // 3) or sum(_is_code(name) for name in names) > 0.8 * len(names)
-
-
-def _names_somebody(name: str) -> bool:
-    first = words(name)[:1]
-    return bool(re.search(r"\d", name)) and any(
-        GROUPS[kind].match(first[0]) for kind in ("patient", "case", "lesion") if first
-    )
 
 
 def _is_code(name: str) -> bool:
@@ -175,7 +168,7 @@ def _why_none(levels: list[pd.Series], tree: Tree) -> str:
 
 def _patients(found: Folders, levels: list[pd.Series], tree: Tree) -> None:
     """The level of ids, or the folders within classes."""
-    ids = [level for level in _merged(levels) if looks_like_ids(level)]
+    ids = [level for level in _merged(levels) if looks_like_ids(level) and level[level != ""].nunique() > 1]
     if ids:
         found.groups, found.groups_told = ids[-1] if len(ids) == 1 else ids[0], "a folder a patient or lesion"
         return

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.matching import SEVERAL, FileIndex
-from derm_ml.data.collections.names import NO_COLUMN, SUBMISSIONS, plain, split_of
+from derm_ml.data.collections.names import AGAIN, NO_COLUMN, SUBMISSIONS, plain, split_of
 from derm_ml.data.collections.naming import FILE, ROW, SPLIT, Sheet, name_files, name_folders, positions_of
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.missing import cleaned
@@ -125,7 +125,7 @@ def _beside(rows: pd.DataFrame, block: pd.DataFrame, key: str, how: Literal["lef
         differ = (own.astype(str) != "") & (theirs.astype(str) != "") & (own.astype(str) != theirs.astype(str))
         merged = merged.drop(columns=column)
         if differ.any() and not name.startswith(" "):
-            merged[f"{name} (second table)"] = theirs
+            merged[name + AGAIN] = theirs
     text = [column for column in merged.columns if column not in (FILE, ROW)]
     merged[text] = merged[text].fillna("")
     return merged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,13 +11,15 @@ import pandas as pd
 
 from derm_ml.data.collections.choice import Choice, ambiguous, by_value, column_named, quoted, refines
 from derm_ml.data.collections.layouts import Layout
-from derm_ml.data.collections.names import CLINICAL, GROUPS, HIERARCHY, LABELS, NO_COLUMN, SPLIT_COLUMNS, plain
+from derm_ml.data.collections.names import AGAIN, CLINICAL, GROUPS, HIERARCHY, LABELS, NO_COLUMN, SPLIT_COLUMNS, plain
 from derm_ml.errors import UserError
 
 MOSTLY = 0.5  # of the images that a diagnosis must be known of where a coarser label is known of all
 DEEP = 0.9  # of the images that a level of a hierarchy must be known of to be taken
 ONE_HOT = 0.98  # of the rows of one-hot columns that must name one class
+EXCLUSIVE = 0.9  # of the rows in which columns of 0 to 1 add up to no more than 1
 MOST_CLASSES = 200  # distinct values up to which an unnamed column may be a diagnosis
+TRUTHS = {"True": "1", "False": "0", "true": "1", "false": "0", "TRUE": "1", "FALSE": "0"}
 CLINICAL_NAMES = frozenset().union(*CLINICAL.values())
 
 
@@ -32,23 +35,26 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
     """
     if asked:
         column = column_named(rows, asked, "label", plain)
-        return _read(rows, column, "as you said")
+        return _without_contradictions(rows, _read(rows, column, "as you said"))
     if layout and layout.label:
         column = next((each for each in rows.columns if plain(each) == layout.label), "")
         if column:
             choice = _read(rows, column, f"as {layout.name} has it")
             choice.values = choice.values.replace(dict(layout.values)) if layout.values else choice.values
-            return choice
+            return _without_contradictions(rows, choice)
     candidates = {
         column: rows[column]
         for column in rows.columns
-        if not column.startswith(" ") and column not in images and not NO_COLUMN.match(plain(column))
+        if not column.startswith(" ") and column not in images and not column.endswith(AGAIN)
+        if not NO_COLUMN.match(plain(column)) or re.fullmatch(r"column \d+", column)
     }
     candidates = {column: values for column, values in candidates.items() if (values != "").any()}
     by_tier = [{c: v for c, v in candidates.items() if plain(c) in tier} for tier in LABELS]
     hierarchy = _hierarchies(candidates)
-    single = _single(by_tier, hierarchy)
     one_hot = _one_hot(rows, candidates)
+    if one_hot:  # `melanoma` is then one of several classes
+        by_tier[2] = {c: v for c, v in by_tier[2].items() if c not in one_hot}
+    single = _single(by_tier, hierarchy)
     if single and one_hot:
         classes = _from_one_hot(rows, one_hot)
         both = (single.values != "") & (classes.values != "")
@@ -58,9 +64,10 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
                 {c: candidates[c] for t in by_tier[:2] for c in t},
                 "a label column and one column a class disagree",
             )
-        return single
+        return _without_contradictions(rows, single)
     if single:
-        return single
+        _refuse_parts(rows, candidates, single)
+        return _without_contradictions(rows, single)
     if one_hot:
         return _from_one_hot(rows, one_hot)
     possible = {c: v for c, v in candidates.items() if _could_be(c, v)}
@@ -69,13 +76,39 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
     return None
 
 
+def _without_contradictions(rows: pd.DataFrame, choice: Choice) -> Choice:
+    """Rows of which two tables tell other labels have none."""
+    if (again := choice.column + AGAIN) in rows:
+        own, theirs = rows[choice.column], rows[again]
+        differ = (own != "") & (theirs != "") & (own != theirs)
+        choice.lost |= dict.fromkeys(
+            (int(row) for row in differ.index[differ]), "two tables have other labels for it: keep the right one"
+        )
+    return choice
+
+
+def _refuse_parts(rows: pd.DataFrame, candidates: dict[str, pd.Series], single: Choice) -> None:
+    """A column called `melanoma` among others of 0 to 1 that exclude each other: alone it is not the diagnosis.
+
+    Raises:
+        UserError: so it is; with the columns.
+    """
+    if plain(single.column) not in LABELS[2]:
+        return
+    numbers = pd.DataFrame(_numbers(rows, [*candidates]), columns=[*candidates])
+    parts = [c for c in candidates if numbers[c].notna().all() and numbers[c].between(0, 1).all()]
+    if single.column in parts and len(parts) > 1 and (numbers[parts].sum(axis=1) < 1.01).mean() > EXCLUSIVE:
+        why = "columns of 0 to 1 exclude each other, and do not name one class a row"
+        raise ambiguous("label", {c: candidates[c] for c in parts}, why, f"label={single.column}")
+
+
 def _read(rows: pd.DataFrame, column: str, why: str) -> Choice:
     """A column's values as class names; weighted differentials (a dictionary) by their first."""
     values = rows[column]
     filled = values[values != ""]
     if len(filled) and (filled.str.startswith(("{", "[")) & filled.str.endswith(("}", "]"))).mean() > DEEP:
         return _differential(column, values, why)
-    return Choice(values, f"column {column}, {why} ({quoted(values)})")
+    return Choice(values, f"column {column}, {why} ({quoted(values)})", column=column)
 
 
 def _differential(column: str, values: pd.Series, why: str) -> Choice:
@@ -120,7 +153,7 @@ def _single(tiers: list[dict[str, pd.Series]], hierarchy: dict[str, pd.Series]) 
     if chosen is None:
         return None
     share = float((every[chosen] != "").mean())
-    fuller = {c: v for c, v in coarse.items() if share < MOSTLY < (v != "").mean()}
+    fuller = {c: v for c, v in (every | coarse).items() if share < MOSTLY < (v != "").mean()}
     if fuller:
         why = f"{chosen} is known of {share:.0%} of the images only, and there are others"
         raise ambiguous("label", {chosen: every[chosen]} | fuller, why)
@@ -175,21 +208,26 @@ def _one_hot(rows: pd.DataFrame, candidates: dict[str, pd.Series]) -> list[str]:
     blocks: list[list[str]] = [[]]
     for column in rows.columns:
         values = candidates.get(column)
-        if values is not None and values[values != ""].isin(["0", "1", "0.0", "1.0", "0.", "1."]).all():
+        if values is not None and values[values != ""].isin(["0", "1", "0.0", "1.0", "0.", "1.", *TRUTHS]).all():
             blocks[-1].append(column)
         elif blocks[-1]:
             blocks.append([])
     for block in sorted(blocks, key=len, reverse=True):
         if len(block) > 1:
-            numbers = rows[block].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+            numbers = _numbers(rows, block)
             filled = ~np.isnan(numbers).any(axis=1)
             if filled.any() and (numbers[filled].sum(axis=1) == 1).mean() >= ONE_HOT:
                 return block
     return []
 
 
+def _numbers(rows: pd.DataFrame, block: list[str]) -> np.ndarray:
+    numbers = rows[block].replace(TRUTHS).apply(pd.to_numeric, errors="coerce")
+    return np.asarray(numbers.to_numpy(dtype=np.float64))
+
+
 def _from_one_hot(rows: pd.DataFrame, block: list[str]) -> Choice:
-    numbers = rows[block].apply(pd.to_numeric, errors="coerce").fillna(0).to_numpy(dtype=np.float64)
+    numbers = np.nan_to_num(_numbers(rows, block))
     total = numbers.sum(axis=1)
     names = np.array(block, dtype=object)
     labels = pd.Series(np.where(total == 1, names[numbers.argmax(axis=1)], ""), index=rows.index, dtype=object)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from derm_ml.data.collections.names import MASK_FOLDERS, MASKS, SUPERPIXELS
+from derm_ml.data.collections.names import MASK_FIRST, MASK_FOLDERS, MASKS, SUPERPIXELS
 from derm_ml.data.files import read_regular
 
 Reader = Callable[[str], np.ndarray | None]
@@ -73,6 +73,8 @@ def _suspected(name: str) -> tuple[str, str]:
     if match := MASKS.search(stem):
         sure = re.search(r"segmentation|mask|seg$", match[0]) is not None
         return "segmentation" if sure else "named", stem[: match.start()]
+    if match := MASK_FIRST.search(stem):
+        return "segmentation", stem[match.end() :]
     parts = folder.lower().split("/")
     if any(SUPERPIXELS.search(part) for part in parts):
         return "superpixels", stem

@@ -63,6 +63,7 @@ CLINICAL = {
     "confirmation": _set("dx_type diagnosis_confirm_type biopsed biopsied concomitant_biopsy confirmation"),
     "origin": _set("dataset source attribution institution hospital centre center"),
 }
+AGAIN = " (second table)"  # after the name of a column that another table has with other values
 MASK_COLUMNS = _set("mask mask_path segmentation segmentation_path lesion_mask")
 NOT_IMAGES = re.compile(r"(^|_)(mask|segmentation|url|uri|href|license|attribution)($|_)")
 IMAGE_COLUMNS = re.compile(
@@ -84,12 +85,13 @@ STRUCTURE = _set(
     "nonpolarized left right before after 2d 3d rgb hospital center centre klinik dump collected cleaned clean "
     "processed preprocessed augmented unlabeled unlabelled labelled labeled public private jpegs pngs bilder "
     "fotos foto bild imagenes imagens immagini zip extracted skin lesion lesions patient patients case cases "
-    "subject subjects supplementary"
+    "subject subjects supplementary dcim"
 )
 MASKS = re.compile(
     r"(^|[_\W])(segmentations?|masks?|seg|groundtruth|lesion_mask|lesion|roi\d*|r\d+_label\d+|contours?|label_?map|attribute(_\w+)?)$"
 )
-MASK_FOLDERS = re.compile(r"(^|[_\W])(segmentations?|masks?|annotations?|attributes?)($|[_\W\d])")
+MASK_FOLDERS = re.compile(r"(^|[_\W])(gt|ground_?truths?|segmentations?|masks?|annotations?|attributes?)($|[_\W\d])")
+MASK_FIRST = re.compile(r"^(masks?|seg|segmentation)[_\W]+")
 SUPERPIXELS = re.compile(r"(^|[_\W])super_?pixels?($|[_\W])")
 
 
@@ -111,12 +113,22 @@ def split_of(name: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
+def names_somebody(name: str) -> bool:
+    """Whether a folder's name is `patient_12`, `Case B` or the like."""
+    first, second = [*words(name), "", ""][:2]
+    one = any(GROUPS[kind].match(first) for kind in ("patient", "case", "lesion"))
+    return one and (second.isdigit() or len(second) == 1)
+
+
 def says_nothing(name: str) -> bool:
     """Whether a folder's name is only of how images are kept: `images`, `imgs_part_1`, `train`, `2019`.
 
     A bare number may be a class: it is not.
     """
-    if re.fullmatch(r"(19|20)\d\d([-_.]?\d\d){0,2}", name):
+    if re.fullmatch(r"(19|20)\d\d([-_.]?\d\d){0,2}|\d{3}[A-Z_]{5}", name):  # dates; what cameras call folders
         return True
+    if names_somebody(name):
+        return False
     said = [word for word in words(name) if not word.isdigit()]
+    said = [word for word in said if len(word) > 1] or said  # `hospital_a`
     return bool(said) and all(word in STRUCTURE or word in SPLIT_WORDS for word in said) or not words(name)

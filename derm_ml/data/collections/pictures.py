@@ -17,6 +17,8 @@ from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.files import read_regular
 
+# Kept beside a JPEG or PNG of the same picture. (x.png beside x.jpg may as well be a mask of it.)
+ORIGINALS = frozenset({".dcm", ".dicom", ".tif", ".tiff", ".heic", ".heif", ".hif", ".bmp"})
 TRIED = 50  # values of a column that are looked for on disk, where a table was given by itself
 
 
@@ -158,9 +160,9 @@ def without_copies(made: Pictures) -> bool:
     for names in alike.values():
         if len(names) < 2:
             continue
-        names.sort(key=lambda name: (suffix(name) in (".dcm", ".dicom"), name))
+        names.sort(key=lambda name: (suffix(name) in ORIGINALS, name))
         kinds = [suffix(name) for name in names]
-        if len(set(kinds)) == len(kinds):
+        if len(set(kinds)) == len(kinds) and ORIGINALS.issuperset(kinds[1:]):
             gone |= dict.fromkeys(names[1:], f"the same name in another format: {printable(names[0])} is taken")
             continue
         for other in names[1:]:

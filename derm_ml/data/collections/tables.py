@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,18 +59,32 @@ def read_table(path: Path, name: str) -> Table:
     if columns := _numbers_of_one_stem(text[:SAMPLE].partition("\n")[0].split(delimiter)):
         raise UnreadableTable(f"{columns:,} numbered columns: pixels or features, not what is known of images")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the header would be dropped
-            frame = pd.read_csv(
-                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True,
-                index_col=False, on_bad_lines="error",
-            )  # fmt: skip
+        width = len(
+            next(csv.reader(io.StringIO(text[:SAMPLE], newline=""), delimiter=delimiter, skipinitialspace=True))
+        )
+        frame = pd.read_csv(
+            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
+            on_bad_lines="error", header=None, names=range(width + 1),
+        )  # fmt: skip
     except Exception as error:
         raise UnreadableTable(f"not a table: {' '.join(str(error).split())[:200]}") from error
-    frame.columns = [str(column).strip().strip("\ufeff") for column in frame.columns]
-    frame = frame.loc[:, ~frame.columns.duplicated()].fillna("")
+    beyond = frame.index[frame.iloc[:, width].fillna("") != ""]  # one column more than the header: else these are cut
+    if len(beyond):
+        raise UnreadableTable(f"row {beyond[0] + 1:,} has more cells than the header's {width}: quote what has a comma")
+    frame = frame.iloc[:, :width]
+    frame.columns = _header(frame.iloc[0].fillna("").tolist())
+    frame = frame.iloc[1:].reset_index(drop=True).fillna("")
     told = f"{DELIMITERS.get(delimiter, delimiter)}-separated" if len(frame.columns) > 1 else "one column"
     return Table(name, frame, told if encoding == "utf-8" else f"{told}, {encoding}")
+
+
+def _header(cells: list[str]) -> list[str]:
+    """Names of columns, each its own: blanks are numbered, and so is a name that is there again."""
+    names: list[str] = []
+    for number, cell in enumerate(cells):
+        name = str(cell).strip().strip("\ufeff") or f"Unnamed: {number}"
+        names.append(name if name not in names else f"{name}.{number}")
+    return names
 
 
 def _numbers_of_one_stem(header: list[str]) -> int:

@@ -8,6 +8,7 @@ from derm_ml.data.collections.draft import Draft
 from derm_ml.data.collections.folders import read_folders
 from derm_ml.data.collections.joining import Joined
 from derm_ml.data.collections.listing import SHEETS, TABLES, is_document, printable, suffix
+from derm_ml.data.collections.matching import SEVERAL, FileIndex
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.source import Reading
 from derm_ml.errors import UserError
@@ -31,6 +32,15 @@ def refuse_ignored_tables(
             "read the images without labels"
         )
     wide = [t for t in tables if len(t.frame) and (len(t.frame.columns) > 1 or suffix(t.name) in TABLES)]
+    index = FileIndex(draft.pictures.names)
+    for table in wide:
+        for column in table.frame.columns:
+            several = index.locate(table.frame[column]) == SEVERAL
+            if several.mean() >= COVERED:
+                raise UserError(
+                    f"data={spec}: {table.name}: several files have each name in {column}, in other folders or formats: "
+                    "write their paths into it, or move the ones that are not meant away"
+                )
     if wide:
         columns = ", ".join(wide[0].frame.columns[:20])
         raise UserError(

@@ -194,19 +194,24 @@ def test_a_collection_of_others_is_read_right(build: Callable[[Path], Miniature]
     assert faults(open_source(made.spec, made.reading), made) == []
 
 
-def test_ph2_whose_table_is_no_csv_is_not_read_without_labels(tmp_path: Path) -> None:
-    made = Miniature(tmp_path / "PH2Dataset", reading=Reading(label="none"))
+def test_ph2_whose_table_has_double_bars_is_read_or_refused(tmp_path: Path) -> None:
+    made = Miniature(tmp_path / "PH2Dataset", reading=Reading(label="Clinical Diagnosis"))
     for n in range(20):
         name = f"IMD{n + 2:03d}"
         folder = f"PH2 Dataset images/{name}/{name}"
-        made.image(f"{folder}_Dermoscopic_Image/{name}.bmp", Shot("", "", mask=True))
+        made.image(f"{folder}_Dermoscopic_Image/{name}.bmp", Shot(str(n % 3), "", mask=True))
         write_mask(made.root / f"{folder}_lesion" / f"{name}_lesion.bmp")
         write_mask(made.root / f"{folder}_roi" / f"{name}_R1_Label4.bmp")
-    lines = [f"|| IMD{n + 2:03d} ||   || {n % 3} || 0 || T || AT || A || A || A || 4  ||" for n in range(20)]
-    made.text("PH2_dataset.txt", "\n".join(["|| Name || Histological Diagnosis || Clinical Diagnosis ||", *lines]))
-    made.text("PH2_dataset.xlsx", b"PK\x03\x04" + bytes(60))
-    with pytest.raises(UserError, match="PH2_dataset"):
-        open_source(made.spec)
+    columns = ["Name", "Histological Diagnosis", "Clinical Diagnosis", "Asymmetry", "Pigment Network", "Colors"]
+    lines = [[f"IMD{n + 2:03d}", "Melanoma" * (n % 3 == 2), f"{n % 3}", "0", "T", "4"] for n in range(20)]
+    text = "".join("||" + "||".join(f"  {cell}  " for cell in line) + "||\n" for line in [columns, *lines])
+    made.text("PH2_dataset.txt", text + "\n\nLegends:\nClinical Diagnosis: 0 - Common Nevus; 1 - Atypical Nevus\n")
+    try:
+        source = open_source(made.spec)
+    except UserError as error:
+        assert "Clinical Diagnosis" in str(error)  # noqa: PT017
+    else:
+        assert faults(source, made) == []
     assert faults(open_source(made.spec, made.reading), made) == []
 
 
