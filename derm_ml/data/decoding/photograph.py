@@ -39,9 +39,13 @@ def not_a_photograph(pixels: np.ndarray, size: tuple[int, int]) -> Verdict | Non
     return _empty(points) or _drawn(points) or _without_structure(rows)
 
 
+def _share(which: np.ndarray) -> float:
+    return np.count_nonzero(which) / max(1, which.size)
+
+
 def _empty(points: np.ndarray) -> Verdict | None:
     middle = np.partition(points, points.shape[1] // 2, axis=1)[:, points.shape[1] // 2, None]  # the median
-    one_colour = float((np.abs(points - middle).max(axis=0) <= LIKE).mean())
+    one_colour = _share(np.abs(points - middle).max(axis=0) <= LIKE)
     if one_colour >= FLAT:
         return "refuse", f"flat: {one_colour:.0%} of it is one colour"
     if one_colour >= EMPTY:
@@ -52,7 +56,7 @@ def _empty(points: np.ndarray) -> Verdict | None:
 def _drawn(points: np.ndarray) -> Verdict | None:
     brightest, darkest = points.max(axis=0), points.min(axis=0)
     black = brightest <= BLACK
-    two_toned = float((black | (darkest >= WHITE)).mean())
+    two_toned = _share(black | (darkest >= WHITE))
     if two_toned >= TWO_TONED:
         return "flag", f"a mask or a drawing: {two_toned:.0%} of it is black or white"
     red, green, blue = points.astype(np.int32)
@@ -69,7 +73,7 @@ def _without_structure(rows: np.ndarray) -> Verdict | None:
     grey = (rows[0] + rows[1] + rows[2]).astype(np.float32)
     if grey.shape[1] < 2:
         return None
-    change = float((np.abs(rows[:, :, 1:] - rows[:, :, :-1]).max(axis=0) > 3).mean())
+    change = _share(np.abs(rows[:, :, 1:] - rows[:, :, :-1]).max(axis=0) > 3)
     if change < SMOOTH:
         return "flag", "nothing but a smooth gradient: no edge in it"
     off = grey - grey.mean()

@@ -37,11 +37,12 @@ class Picture:
     mends: tuple[str, ...]
 
 
-def read_picture(content: bytes, scale: int = 1) -> Picture:
+def read_picture(content: bytes, scale: int = 1, opened: Image.Image | None = None) -> Picture:
     """Decode a file's bytes.
 
     Args:
         content: a whole file. scale: 1, 2, 4 or 8; a JPEG is decoded at that part of its size, which costs less.
+        opened: its header, by `open_jpeg`, where it was read already.
 
     Raises:
         RefusedImage: with the reason.
@@ -52,7 +53,7 @@ def read_picture(content: bytes, scale: int = 1) -> Picture:
             from derm_ml.data.decoding import dicom
 
             return Picture(*dicom.read(content))
-        image = _opened(kind, content)
+        image = opened or _opened(kind, content)
         size = image.size
         check_size(*size)
         if kind == "JPEG" and scale > 1:
@@ -71,15 +72,16 @@ def read_picture(content: bytes, scale: int = 1) -> Picture:
         return Picture(rgb, size, tuple(mends))
 
 
-def stored_size(content: bytes) -> tuple[int, int]:
-    """Width and height by the header, before any rotation; only of a JPEG, which can be decoded at a reduced scale.
+def open_jpeg(content: bytes) -> Image.Image | None:
+    """The header of a JPEG, which can be decoded at a reduced scale; None for other formats.
 
-    (0, 0) for other formats.
+    Raises:
+        RefusedImage: with the reason.
     """
     if not content.startswith(b"\xff\xd8\xff"):
-        return 0, 0
+        return None
     with decoders_errors_refuse("JPEG", len(content)), quiet():
-        return _opened("JPEG", content).size
+        return _opened("JPEG", content)
 
 
 def _kind(content: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,9 +57,31 @@ def decoders_errors_refuse(kind: str, n_bytes: int) -> Iterator[None]:
         raise RefusedImage(f"{what} {kind} ({n_bytes:,} bytes): {told or type(error).__name__}") from error
 
 
+class _Quiet:
+    """How many threads decode at this moment: `warnings` has one list of filters for all of them.
+
+    With a `catch_warnings` in each thread, one that ends gives the others their warnings back, or none ever again.
+    """
+
+    lock = threading.Lock()
+    inside = 0
+    caught: warnings.catch_warnings[None] | None = None
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Python warnings of the decoders are not shown: what they warn of is refused, mended or harmless."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _Quiet.lock:
+        if _Quiet.inside == 0:
+            _Quiet.caught = warnings.catch_warnings()
+            _Quiet.caught.__enter__()
+            warnings.simplefilter("ignore")
+        _Quiet.inside += 1
+    try:
         yield
+    finally:
+        with _Quiet.lock:
+            _Quiet.inside -= 1
+            if _Quiet.inside == 0 and _Quiet.caught is not None:
+                _Quiet.caught.__exit__(None, None, None)
+                _Quiet.caught = None

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from derm_ml.data.decoding.photograph import not_a_photograph
-from derm_ml.data.decoding.picture import Picture, read_picture, stored_size
+from derm_ml.data.decoding.picture import Picture, open_jpeg, read_picture
 from derm_ml.data.decoding.refusal import RefusedImage
 
 WHOLE = 96  # px
@@ -90,7 +90,8 @@ class _Scaled:
 
     def __init__(self, content: bytes | np.ndarray) -> None:
         self._content = content
-        self._size = (0, 0) if isinstance(content, np.ndarray) else stored_size(content)
+        self._header = None if isinstance(content, np.ndarray) else open_jpeg(content)
+        self._size = self._header.size if self._header else (0, 0)
         self._made: dict[int, Picture] = {}
 
     def with_shorter_side(self, least: int) -> Picture:
@@ -109,7 +110,8 @@ class _Scaled:
         if isinstance(self._content, np.ndarray):
             image = Image.fromarray(self._content)
             return Picture(image, image.size, ())
-        return read_picture(self._content, scale)
+        opened, self._header = self._header, None  # it can be decoded once
+        return read_picture(self._content, scale, opened)
 
 
 def _fit(image: Image.Image, size: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 import io
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -198,3 +199,14 @@ def test_at_most_one_in_a_thousand_photographs_of_ham10000_is_called_none(ham100
     verdicts = [decode_image(path.read_bytes(), ()).verdict for path in files]
     assert len(files) == 10_015
     assert sum(each is not None for each in verdicts) <= 10
+
+
+def test_threads_that_decode_leave_the_warnings_as_they_were() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    before = list(warnings.filters)
+    names = ["plain.jpg", "exif_noise.jpg", "exif_cut.jpg", "pages.tif"] * 50
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda name: decode(CONTENTS[name][0](), 32)[1], names))
+    assert len(made) == 200
+    assert list(warnings.filters) == before
