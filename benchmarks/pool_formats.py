@@ -31,7 +31,7 @@ from derm_ml.data.synthetic import draw
 def write(folder: Path, images: int, side: int) -> None:
     """The same JPEG files loose, in one tar, and in one Parquet file."""
     drawn = []
-    for number in range(min(images, 200)):
+    for number in range(min(images, 50)):
         buffer = io.BytesIO()
         Image.fromarray(draw(number, 0, side, 0)).save(buffer, "JPEG", quality=90)
         drawn.append(buffer.getvalue())
