@@ -44,7 +44,7 @@ def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.Data
     the groups of its copies: they show one lesion.
     """
     digests = [cache.digests.get(image_id, "") for image_id in records["image_id"].tolist()]
-    rows = np.array([cache.rows.get(digest, -1) for digest in digests], dtype=np.int64)  # in the order of content
+    rows = np.array([cache.rows.get(digest, -1) for digest in digests], dtype=np.int64)
     table = records.assign(content=pd.array(digests, dtype="str"), row=rows)
     bad = [image_id for image_id, _ in report.refused]
     same_as_bad = {digest for image_id in bad if (digest := cache.digests.get(image_id))}
@@ -56,7 +56,7 @@ def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.Data
     if twice.any():
         table = table.assign(group=_groups_of_copies_joined(table, twice))
         table = pd.concat([table[~twice], _one_a_content(table[twice], report)])
-    return table.sort_values("row", ignore_index=True)
+    return table.sort_values("content", ignore_index=True)
 
 
 def _one_a_content(copies: pd.DataFrame, report: DataReport) -> pd.DataFrame:
