@@ -56,7 +56,7 @@ def test_damaged_files_are_pictures_or_refusals(name: str, data: st.DataObject) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=2000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_many_damaged_files_are_pictures_or_refusals(name: str, data: st.DataObject) -> None:
     check(damaged(CONTENTS[name][0](), data))
