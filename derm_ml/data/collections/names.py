@@ -33,7 +33,7 @@ GROUPS = {
     "group": re.compile(r"^groups?$"),
     "patient": re.compile(
         "^"
-        + _WHO.format("patient|patients|patienten|patientin|pat|subject|participant|person|individual|paciente|paziente")
+        + _WHO.format("patient(s|en|in)?|pat|subject|participant|person|individual|paciente|paziente")
         + "$|^pid$|^mrn$|^medical_record_number$"
     ),
     "case": re.compile("^" + _WHO.format("case") + "$"),

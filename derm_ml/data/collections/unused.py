@@ -38,7 +38,7 @@ def refuse_ignored_tables(
             several = index.locate(table.frame[column]) == SEVERAL
             if several.mean() >= COVERED:
                 raise UserError(
-                    f"data={spec}: {table.name}: several files have each name in {column}, in other folders or formats: "
+                    f"data={spec}: {table.name}: several files have each name in {column}: "
                     "write their paths into it, or move the ones that are not meant away"
                 )
     if wide:
