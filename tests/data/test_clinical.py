@@ -132,7 +132,9 @@ def test_a_folder_a_class_knows_nothing_more(tmp_path):
     for number in range(6):
         folder = tmp_path / "ab"[number % 2]
         folder.mkdir(exist_ok=True)
-        Image.fromarray(np.random.default_rng(number).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(
+            folder / f"{number}.png"
+        )
     source = open_source(str(tmp_path))
     assert (source.clinical, source.mask) == (None, None)
     assert clinical_factors(prepare(str(tmp_path), 32, 0), np.arange(6)).columns.empty
