@@ -15,6 +15,7 @@ from derm_ml.progress import progress
 
 LONGEST = 256  # pixels of the longer side that factors are measured at
 SHARE = 0.05  # of the lesion that a colour must cover to count
+ABOUT_THE_RECORD = ("modality", "confirmation", "origin")  # of a photograph or its file, not of the lesion
 FROM_MASKS = ("area", "asymmetry", "border", "colours")
 # sRGB references of the six colours, chosen by eye on dermoscopic photographs. The count depends on them: with another
 # palette (as others quote it from Kasmi and Mokrani, IET Image Processing 10 (2016)) 376 HAM10000 lesions come in
@@ -117,7 +118,8 @@ def clinical_factors(dataset: ImageDataset, rows: np.ndarray) -> pd.DataFrame:
                 bar.advance()
         parts.append(pd.DataFrame(measured, columns=list(FROM_MASKS)))
     if source.clinical is not None:
-        parts.append(source.clinical.reindex(ids).reset_index(drop=True))
+        known = source.clinical.drop(columns=[*ABOUT_THE_RECORD], errors="ignore")
+        parts.append(known.reindex(ids).reset_index(drop=True))
     return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=range(len(rows)))
 
 
