@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.choice import ambiguous
-from derm_ml.data.collections.names import names_somebody, says_nothing
+from derm_ml.data.collections.names import names_somebody, plain, says_nothing
 from derm_ml.errors import UserError
 
 LOOSE = 0.5  # of the images that may lie beside the class folders and be refused for it
+
+ALIKE = 0.3  # of the images that lie in folders called like labels, where these tell classes, too
 
 
 @dataclass
@@ -29,6 +31,13 @@ class Folders:
     groups: pd.Series | None = None
     loose: list[int] = field(default_factory=list)
     groups_told: str = ""
+
+
+def contradicted(folders: pd.Series, labels: pd.Series) -> bool:
+    """Whether folders named like labels hold images of other labels; hospitals and cameras contradict nothing."""
+    said, told = folders.astype(str).map(plain), labels.astype(str).map(plain)
+    both = (said != "") & said.isin(set(told)) & (told != "")
+    return bool(both.mean() > ALIKE and (said != told)[both].mean() > 0.01)
 
 
 def read_folders(folders: pd.Series, label: str, group: str, *, want_labels: bool) -> Folders:
@@ -183,7 +192,7 @@ def _inside(labels: pd.Series, tree: Tree) -> pd.Series | None:
     """Folders below the class folders, where all images of the classes lie in such."""
     made = []
     for label, folder in zip(tree.gather(labels), tree.parts, strict=True):
-        below = folder[folder.index(label) + 1 :] if label else []
+        below = [each for each in folder[folder.index(label) + 1 :] if not says_nothing(each)] if label else []
         if label and not below:
             return None
         made.append("/".join(below))

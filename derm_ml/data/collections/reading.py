@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from derm_ml.data.collections.choice import Choice
+from derm_ml.data.collections.choice import Choice, ambiguous
 from derm_ml.data.collections.draft import Draft, bare, mask_column, one_row_an_image, take, to_source
-from derm_ml.data.collections.folders import Folders, read_folders
+from derm_ml.data.collections.folders import Folders, contradicted, read_folders
 from derm_ml.data.collections.groups import find_groups
 from derm_ml.data.collections.joining import Joined, join_tables
 from derm_ml.data.collections.labels import find_label
@@ -137,13 +137,20 @@ def _label(
         assert folders.labels is not None
         return Choice(folders.labels, folders.told)
     found = find_label(rows, joined.columns, layout, reading.label)
-    if found is None:
+    if reading.label:
+        return found
+    try:
         by_folder = read_folders(inside, "", "none", want_labels=True)
-        if by_folder.labels is not None:
-            found = Choice(by_folder.labels, f"{by_folder.told}; no column of the table tells one")
-            found.lost = dict.fromkeys(
-                by_folder.loose, "beside the class folders: move it into the folder of its class"
-            )
+    except UserError:  # two levels may be classes: a table settles it
+        if found is None:
+            raise
+        return found
+    if found is None and by_folder.labels is not None:
+        found = Choice(by_folder.labels, f"{by_folder.told}; no column of the table tells one")
+        found.lost = dict.fromkeys(by_folder.loose, "beside the class folders: move it into the folder of its class")
+    elif found is not None and by_folder.labels is not None and contradicted(by_folder.labels, found.values):
+        both = {found.column or "columns": found.values, "folder": by_folder.labels}
+        raise ambiguous("label", both, "the table and the class folders disagree")
     return found
 
 

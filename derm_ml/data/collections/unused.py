@@ -33,6 +33,14 @@ def refuse_ignored_tables(
         )
     wide = [t for t in tables if len(t.frame) and (len(t.frame.columns) > 1 or suffix(t.name) in TABLES)]
     index = FileIndex(draft.pictures.names)
+    for table in tables:
+        if len(table.frame.columns) == 1 and len(table.frame):
+            parts = table.frame.iloc[:, 0].str.partition(" ")
+            if min((parts[2] != "").mean(), (index.locate(parts[0]) >= 0).mean()) >= COVERED:
+                raise UserError(
+                    f"data={spec}: {table.name} names images and something after a blank: save it with commas, or give "
+                    "label=none to read the images without labels"
+                )
     for table in wide:
         for column in table.frame.columns:
             several = index.locate(table.frame[column]) == SEVERAL
