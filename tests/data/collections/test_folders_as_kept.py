@@ -138,6 +138,35 @@ def test_folders_of_storage_above_classes_are_passed(above: str, tmp_path: Path)
     assert faults(open_source(made.spec), made) == []
 
 
+def test_class_folders_and_a_table_that_disagree_are_asked_about(tmp_path: Path) -> None:
+    made = class_folders(tmp_path)
+    rows = [{"image": name, "dx": CLASSES[n // 2 % 2]} for n, name in enumerate(made.shots)]
+    made.table("labels.csv", "image,dx", rows)
+    with pytest.raises(UserError, match="disagree: dx .*; folder .*label=dx"):
+        open_source(made.spec)
+    made.said = []
+    assert faults(open_source(made.spec, Reading(label="folder")), made) == []
+    made.shots = {str(row["image"]): Shot(str(row["dx"])) for row in rows}
+    assert faults(open_source(made.spec, Reading(label="dx")), made) == []
+
+
+def test_hospital_folders_do_not_contradict_a_table(tmp_path: Path) -> None:
+    made = class_folders(tmp_path, ("Wien", "Graz"))
+    rows = [{"image": name, "dx": CLASSES[n // 2 % 2]} for n, name in enumerate(made.shots)]
+    made.table("labels.csv", "image,dx", rows)
+    made.shots = {str(row["image"]): Shot(str(row["dx"])) for row in rows}
+    made.said = [("label", "dx")]
+    assert faults(open_source(made.spec), made) == []
+
+
+def test_folders_of_storage_inside_classes_are_no_groups(tmp_path: Path) -> None:
+    made = Miniature(tmp_path)
+    for n in range(24):
+        kind = ("dermoscopy", "clinical")[n // 2 % 2]
+        made.image(f"{CLASSES[n % 2]}/{kind}/{n:03d}.jpg", Shot(CLASSES[n % 2]))
+    assert faults(open_source(made.spec), made) == []
+
+
 def test_two_levels_of_words_are_asked_about(tmp_path: Path) -> None:
     made = Miniature(tmp_path, reading=Reading(label="folder:2"))
     for n in range(24):

@@ -44,7 +44,7 @@ def test_pairs_that_the_collection_names_are_handed_on(tmp_path: Path) -> None:
 
 
 PREPARED = [
-    published_isic.ham10000_kaggle, published_isic.isic2018, published.derm7pt,
+    published_isic.ham10000_kaggle, published_isic.isic2018, published.pad_ufes_20_nested, published.derm7pt,
     published.split_folders, published.patient_folders,
 ]  # fmt: skip
 

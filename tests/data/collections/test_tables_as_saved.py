@@ -190,6 +190,14 @@ def test_a_list_without_a_header_is_asked_about(tmp_path: Path) -> None:
     assert faults(open_source(made.spec, Reading(label="column 2")), made) == []
 
 
+@pytest.mark.parametrize("name", ["train.txt", "labels.csv"])
+def test_a_list_with_blanks_between_is_never_read_without_labels(name: str, tmp_path: Path) -> None:
+    made, rows = plain(tmp_path)
+    made.text(name, "".join(f"photos/{row['image']} {n // 2 % 3}\n" for n, row in enumerate(rows)))
+    with pytest.raises(UserError, match=name):
+        open_source(made.spec)
+
+
 def test_a_cell_too_many_is_refused_not_cut(tmp_path: Path) -> None:
     """A comma that nobody quoted moves all that follows: the patient would be `in situ`."""
     made, rows = plain(tmp_path)
