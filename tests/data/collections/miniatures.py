@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,6 +90,25 @@ def write_mask(path: Path) -> None:
     pixels = np.zeros((32, 40), dtype=np.uint8)
     pixels[8:24, 10:30] = 255
     Image.fromarray(pixels).save(path, "BMP" if path.suffix == ".bmp" else "PNG")
+
+
+CLASSES = ("nevus", "melanoma", "bcc")
+Rows = list[dict[str, object]]
+
+
+def plain(
+    root: Path, file: Callable[[int], str] = "img_{:03d}.jpg".format, folder: str = "photos/"
+) -> tuple[Miniature, Rows]:
+    """24 photographs of 12 patients, and their rows: image, diagnosis, patient."""
+    made, rows = Miniature(root), []
+    for n in range(24):
+        made.image(folder + file(n), Shot(CLASSES[n // 2 % 3], f"p{n // 2}"))
+        rows.append({"image": file(n), "diagnosis": CLASSES[n // 2 % 3], "patient": f"p{n // 2}"})
+    return made, rows
+
+
+def csv(rows: Rows, sep: str = ",", end: str = "\n", more: str = "") -> str:
+    return end.join([sep.join(rows[0]) + more, *(sep.join(map(str, row.values())) + more for row in rows), ""])
 
 
 def faults(source: Source, made: Miniature) -> list[str]:

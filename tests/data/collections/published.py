@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from miniatures import Miniature, Shot
 
 PAD = (
@@ -224,19 +223,6 @@ def milk10k(root: Path) -> Miniature:
     made.table("MILK10k_Training_GroundTruth.csv", ["lesion_id", *MILK], truth)
     made.table("MILK10k_Training_Metadata.csv", MILK_METADATA, known)
     made.table("MILK10k_Training_Supplement.csv", list(extra[0]), extra)
-    return made
-
-
-def medmnist(root: Path) -> Miniature:
-    """A file of arrays by its path: pictures, and labels as numbers."""
-    made = Miniature(root, opened=root / "dermamnist_64.npz")
-    root.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 21), ("val", 7), ("test", 7)):
-        arrays[f"{split}_images"] = generator.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
-        arrays[f"{split}_labels"] = (np.arange(count) % 7).astype(np.uint8)[:, None]
-    np.savez(root / "dermamnist_64.npz", **arrays)  # type: ignore[arg-type]
     return made
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import published
+import published_archive
 import published_isic
 import pytest
 from miniatures import Miniature, faults
@@ -14,12 +15,12 @@ from derm_ml.data.dataset import prepare
 from derm_ml.data.sources import open_source
 
 Builder = Callable[[Path], Miniature]
-BUILDERS: list[Builder] = [*published_isic.BUILDERS, *published.BUILDERS]
+BUILDERS: list[Builder] = [*published_isic.BUILDERS, *published_archive.BUILDERS, *published.BUILDERS]
 
 
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_a_published_layout_is_read_right(build: Builder, tmp_path: Path) -> None:
-    if build is published_isic.isic2024_hdf5:
+    if build is published_archive.isic2024_hdf5:
         pytest.importorskip("h5py")
     made = build(tmp_path / "collection")
     assert faults(open_source(made.spec, made.reading), made) == []
@@ -27,7 +28,7 @@ def test_a_published_layout_is_read_right(build: Builder, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_as_an_unlabelled_pool_each_photograph_counts_once(build: Builder, tmp_path: Path) -> None:
-    if build is published_isic.isic2024_hdf5:
+    if build is published_archive.isic2024_hdf5:
         pytest.importorskip("h5py")
     made = build(tmp_path / "collection")
     records = open_source(made.spec, labelled=False).records
