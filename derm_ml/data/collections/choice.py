@@ -31,7 +31,7 @@ def ambiguous(what: str, candidates: Mapping[str, pd.Series], why: str, settle: 
     """One line that lists what could be meant and the parameter that settles it."""
     shown = "; ".join(f"{name} ({quoted(values)})" for name, values in list(candidates.items())[:12])
     parameter = settle or f"{what}={next(iter(candidates), 'COLUMN')}"
-    return UserError(f"{why}: {shown}: say which with {parameter}, say")
+    return UserError(f"{why}: {shown}: say which, with {parameter} for instance")
 
 
 def quoted(values: pd.Series) -> str:

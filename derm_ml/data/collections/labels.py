@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
-from derm_ml.data.collections.choice import Choice, ambiguous, by_value, column_named, quoted, refines
+from derm_ml.data.collections.choice import Choice, ambiguous, column_named, quoted, refines
+from derm_ml.data.collections.differentials import differential
 from derm_ml.data.collections.layouts import Layout
 from derm_ml.data.collections.names import AGAIN, CLINICAL, GROUPS, HIERARCHY, LABELS, NO_COLUMN, SPLIT_COLUMNS, plain
-from derm_ml.errors import UserError
+from derm_ml.data.collections.one_hot import find_one_hot, from_one_hot, refuse_parts
 
 MOSTLY = 0.5  # of the images that a diagnosis must be known of where a coarser label is known of all
 DEEP = 0.9  # of the images that a level of a hierarchy must be known of to be taken
-ONE_HOT = 0.98  # of the rows of one-hot columns that must name one class
-EXCLUSIVE = 0.9  # of the rows in which columns of 0 to 1 add up to no more than 1
+FEW = 20  # rows, of which each may be of a class of its own
 MOST_CLASSES = 200  # distinct values up to which an unnamed column may be a diagnosis
-TRUTHS = {"True": "1", "False": "0", "true": "1", "false": "0", "TRUE": "1", "FALSE": "0"}
 CLINICAL_NAMES = frozenset().union(*CLINICAL.values())
 
 
@@ -49,14 +45,16 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
         if not NO_COLUMN.match(plain(column)) or re.fullmatch(r"column \d+", column)
     }
     candidates = {column: values for column, values in candidates.items() if (values != "").any()}
+    candidates = {column: values for column, values in candidates.items() if not _is_free_text(values)}
     by_tier = [{c: v for c, v in candidates.items() if plain(c) in tier} for tier in LABELS]
     hierarchy = _hierarchies(candidates)
-    one_hot = _one_hot(rows, candidates)
+    by_tier[1] |= {c: v for c, v in candidates.items() if HIERARCHY.match(plain(c)) and c not in hierarchy}
+    one_hot = find_one_hot(rows, candidates)
     if one_hot:  # `melanoma` is then one of several classes
         by_tier[2] = {c: v for c, v in by_tier[2].items() if c not in one_hot}
     single = _single(by_tier, hierarchy)
     if single and one_hot:
-        classes = _from_one_hot(rows, one_hot)
+        classes = from_one_hot(rows, one_hot)
         both = (single.values != "") & (classes.values != "")
         if not refines(single.values, classes.values) and both.any():
             raise ambiguous(
@@ -66,10 +64,10 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
             )
         return _without_contradictions(rows, single)
     if single:
-        _refuse_parts(rows, candidates, single)
+        refuse_parts(rows, candidates, single)
         return _without_contradictions(rows, single)
     if one_hot:
-        return _from_one_hot(rows, one_hot)
+        return from_one_hot(rows, one_hot)
     possible = {c: v for c, v in candidates.items() if _could_be(c, v)}
     if possible:
         raise ambiguous("label", possible, "no column is called a label or a diagnosis, and these may be one")
@@ -87,54 +85,13 @@ def _without_contradictions(rows: pd.DataFrame, choice: Choice) -> Choice:
     return choice
 
 
-def _refuse_parts(rows: pd.DataFrame, candidates: dict[str, pd.Series], single: Choice) -> None:
-    """A column called `melanoma` among others of 0 to 1 that exclude each other: alone it is not the diagnosis.
-
-    Raises:
-        UserError: so it is; with the columns.
-    """
-    if plain(single.column) not in LABELS[2]:
-        return
-    numbers = pd.DataFrame(_numbers(rows, [*candidates]), columns=[*candidates])
-    parts = [c for c in candidates if numbers[c].notna().all() and numbers[c].between(0, 1).all()]
-    if single.column in parts and len(parts) > 1 and (numbers[parts].sum(axis=1) < 1.01).mean() > EXCLUSIVE:
-        why = "columns of 0 to 1 exclude each other, and do not name one class a row"
-        raise ambiguous("label", {c: candidates[c] for c in parts}, why, f"label={single.column}")
-
-
 def _read(rows: pd.DataFrame, column: str, why: str) -> Choice:
     """A column's values as class names; weighted differentials (a dictionary) by their first."""
     values = rows[column]
     filled = values[values != ""]
     if len(filled) and (filled.str.startswith(("{", "[")) & filled.str.endswith(("}", "]"))).mean() > DEEP:
-        return _differential(column, values, why)
+        return differential(column, values, why)
     return Choice(values, f"column {column}, {why} ({quoted(values)})", column=column)
-
-
-def _differential(column: str, values: pd.Series, why: str) -> Choice:
-    """The condition of the greatest weight; where two share it, none can be taken."""
-    labels = by_value(values, _first)
-    tied = int(((values != "") & ~values.isin(["{}", "[]"]) & (labels == "")).sum())
-    choice = Choice(labels, f"column {column}, {why}: the condition of the greatest weight ({quoted(labels)})")
-    if tied:
-        choice.warnings.append(
-            f"{tied:,} images have no one diagnosis in {column} (several conditions share the greatest weight): "
-            "they count as unlabelled"
-        )
-    return choice
-
-
-def _first(text: str) -> str:
-    try:
-        found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return ""
-    if isinstance(found, list):
-        return str(found[0]) if len(found) == 1 else ""
-    if not isinstance(found, Mapping) or not found:
-        return ""
-    weights = sorted(((float(w), str(n)) for n, w in found.items() if isinstance(w, (int, float))), reverse=True)
-    return weights[0][1] if weights and (len(weights) == 1 or weights[0][0] > weights[1][0]) else ""
 
 
 def _single(tiers: list[dict[str, pd.Series]], hierarchy: dict[str, pd.Series]) -> Choice | None:
@@ -203,42 +160,10 @@ def _hierarchies(candidates: dict[str, pd.Series]) -> dict[str, pd.Series]:
     return {column: candidates[column] for _, column in sorted(levels)} if len(levels) > 1 else {}
 
 
-def _one_hot(rows: pd.DataFrame, candidates: dict[str, pd.Series]) -> list[str]:
-    """Neighbouring columns of 0 and 1 (or shares) of which one is 1 in nearly every row."""
-    blocks: list[list[str]] = [[]]
-    for column in rows.columns:
-        values = candidates.get(column)
-        if values is not None and values[values != ""].isin(["0", "1", "0.0", "1.0", "0.", "1.", *TRUTHS]).all():
-            blocks[-1].append(column)
-        elif blocks[-1]:
-            blocks.append([])
-    for block in sorted(blocks, key=len, reverse=True):
-        if len(block) > 1:
-            numbers = _numbers(rows, block)
-            filled = ~np.isnan(numbers).any(axis=1)
-            if filled.any() and (numbers[filled].sum(axis=1) == 1).mean() >= ONE_HOT:
-                return block
-    return []
-
-
-def _numbers(rows: pd.DataFrame, block: list[str]) -> np.ndarray:
-    numbers = rows[block].replace(TRUTHS).apply(pd.to_numeric, errors="coerce")
-    return np.asarray(numbers.to_numpy(dtype=np.float64))
-
-
-def _from_one_hot(rows: pd.DataFrame, block: list[str]) -> Choice:
-    numbers = np.nan_to_num(_numbers(rows, block))
-    total = numbers.sum(axis=1)
-    names = np.array(block, dtype=object)
-    labels = pd.Series(np.where(total == 1, names[numbers.argmax(axis=1)], ""), index=rows.index, dtype=object)
-    choice = Choice(labels, f"the column that is 1 of {', '.join(block)} ({quoted(labels)})")
-    choice.lost = {
-        int(row): "several classes at once: " + ", ".join(names[numbers[row] > 0]) for row in np.flatnonzero(total > 1)
-    }
-    empty = [name for name in block if not (labels == name).any()]
-    if empty:
-        choice.warnings.append(f"no image is of the class{'es' * (len(empty) > 1)} {', '.join(empty)}")
-    return choice
+def _is_free_text(values: pd.Series) -> bool:
+    """Nearly every row with words of its own: a description, not a class."""
+    filled = values[values != ""]
+    return len(filled) > FEW and filled.nunique() > 0.5 * len(filled)
 
 
 def _could_be(column: str, values: pd.Series) -> bool:
@@ -262,6 +187,3 @@ def checked_classes(values: pd.Series) -> list[str]:
     return [
         f"{' and '.join(found)} differ in case alone and are two classes: classes=FILE merges them" for found in same
     ]
-
-
-__all__ = ["UserError", "checked_classes", "find_label"]

@@ -14,6 +14,7 @@ from derm_ml.data.collections.groups import find_groups
 from derm_ml.data.collections.joining import Joined, join_tables
 from derm_ml.data.collections.labels import find_label
 from derm_ml.data.collections.layouts import Layout, recognise
+from derm_ml.data.collections.legend import with_legend
 from derm_ml.data.collections.listing import TABLES, printable, suffix
 from derm_ml.data.collections.matching import FileIndex
 from derm_ml.data.collections.metadata import find_metadata
@@ -90,6 +91,8 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
     draft.kind = layout.name if layout else "table"
     folders = read_folders(inside, reading.label, reading.group, want_labels=False)
     label = _label(rows, joined, layout, folders, inside, reading)
+    if label is not None and (legend := with_legend(label, [t for t in tables if t.name in joined.unused])):
+        joined.used.append(legend)
     group = find_groups(rows, joined.columns, "" if reading.group.startswith("folder") else reading.group)
     if reading.group.startswith("folder") or (group is None and folders.groups is not None):
         group = Choice(folders.groups, folders.groups_told)  # type: ignore[arg-type]
