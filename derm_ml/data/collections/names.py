@@ -85,7 +85,8 @@ STRUCTURE = _set(
     "nonpolarized left right before after 2d 3d rgb hospital center centre klinik dump collected cleaned clean "
     "processed preprocessed augmented unlabeled unlabelled labelled labeled public private jpegs pngs bilder "
     "fotos foto bild imagenes imagens immagini zip extracted skin lesion lesions patient patients case cases "
-    "subject subjects supplementary dcim result results output outputs plot plots figure figures log logs report reports"
+    "subject subjects supplementary dcim result results output outputs plot plots figure figures log logs report "
+    "reports"
 )
 MASKS = re.compile(
     r"(^|[_\W])(segmentations?|masks?|seg|groundtruth|lesion_mask|lesion|roi\d*|r\d+_label\d+|contours?|label_?map|attribute(_\w+)?)$"
