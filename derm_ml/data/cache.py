@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from derm_ml.data.decoding import RefusedImage, decode
-from derm_ml.data.duplicates import near_pairs, thumbnails
+from derm_ml.data.decoding import RefusedImage, decode, decode_whole
+from derm_ml.data.duplicates import WHOLE, describe_picture, near_pairs
 from derm_ml.data.source import Source
 from derm_ml.progress import progress
 
-COMPARED_AT = 64  # px, at which near duplicates are looked for, whatever size is trained on
-CACHE_FORMAT = 2  # raise it when decoding or scaling changes: old caches are then made anew
+CACHE_FORMAT = 3  # raise it when decoding or scaling changes: old caches are then made anew
 Decoded = tuple[np.ndarray, list[str], np.ndarray]
 
 
@@ -123,8 +122,7 @@ def _decoded(source: Source, order: list[str], size: int) -> Iterator[tuple[str,
             content = source.read(image_id)
             pixels, rules = decode(content, size)
             # Near duplicates join groups: they must not depend on the size that is trained on.
-            same = pixels if size == COMPARED_AT else decode(content, COMPARED_AT)[0]
-            return pixels, rules, thumbnails(same[None])[0]
+            return pixels, rules, describe_picture(decode_whole(content, WHOLE))
         except RefusedImage as refusal:
             return refusal
 
