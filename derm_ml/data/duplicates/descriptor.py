@@ -36,7 +36,7 @@ ROW = np.dtype(
 
 
 def describe_picture(whole: np.ndarray) -> np.ndarray:
-    """What near duplicates are found by, uint8 [`ROW`.itemsize], of uint8 RGB [h, w, 3]; more than `WHOLE` is scaled."""
+    """What near duplicates are found by, uint8 [`ROW`.itemsize], of uint8 RGB [h, w, 3]; scaled to `WHOLE`."""
     longest = max(whole.shape[:2])
     if longest > WHOLE:
         size = [max(8, round(side * WHOLE / longest)) for side in whole.shape[1::-1]]
