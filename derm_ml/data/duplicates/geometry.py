@@ -89,7 +89,7 @@ class Copies:
         inside = (x >= 0) & (x <= side - 1.001) & (y >= 0) & (y <= side - 1.001)
         x, y = np.where(inside, x, 0), np.where(inside, y, 0)
         left, top = x.astype(np.int32), y.astype(np.int32)
-        u, v = x - left, y - top
+        u, v = x - left.astype(np.float32), y - top.astype(np.float32)
         start = which[:, None] * (side * side) + top * side + left
         flat, mask = self.values.reshape(-1), self.inside.reshape(-1)
         a, b, c, d = flat[start], flat[start + 1], flat[start + side], flat[start + side + 1]

@@ -116,6 +116,7 @@ def _index(vectors: np.ndarray) -> faiss.Index:
     import faiss
 
     cells = int(np.clip(2 ** round(np.log2(max(1, len(vectors)) ** 0.5 * 4)), 1, 16384))
+    cells = max(1, min(cells, len(vectors) // 4))
     middles = _middles(vectors, cells)
     coarse = faiss.IndexFlatL2(size)
     coarse.add(middles)
@@ -133,10 +134,7 @@ def _middles(vectors: np.ndarray, cells: int) -> np.ndarray:
     """The cells' middles, float32 [cells, d], whole numbers: k-means in exact arithmetic, whatever the files' order."""
     import faiss
 
-    factors = np.random.default_rng(0).integers(1, 2**62, vectors.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(
-        1
-    )
-    drawn = np.argsort(_hashed(vectors, factors), kind="stable")[: cells * SAMPLE]
+    drawn = np.argsort(_hashed(vectors), kind="stable")[: cells * SAMPLE]
     sample = vectors[drawn].astype(np.float32)
     middles = sample[:cells].copy()
     for _ in range(ROUNDS):
@@ -152,8 +150,10 @@ def _middles(vectors: np.ndarray, cells: int) -> np.ndarray:
     return middles
 
 
-def _hashed(vectors: np.ndarray, factors: np.ndarray) -> np.ndarray:
+def _hashed(vectors: np.ndarray) -> np.ndarray:
+    """A number for each vector by its content alone, uint64 [n]."""
+    odd = 2 * np.random.default_rng(0).integers(2**32, 2**62, vectors.shape[1]) + 1
     out = np.zeros(len(vectors), np.uint64)
-    for column, factor in zip(vectors.T, factors, strict=True):
+    for column, factor in zip(vectors.T, np.asarray(odd, dtype=np.uint64), strict=True):
         out = (out ^ column) * factor
     return out ^ (out >> np.uint64(29))

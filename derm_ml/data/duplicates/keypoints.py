@@ -54,22 +54,24 @@ def _levels(picture: np.ndarray) -> np.ndarray:
 
 
 def _blobs(levels: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places and scales, float32 [k, 3], and blurs, int64 [k], of the strongest peaks over place and scale."""
     contrast = np.abs(levels[:-1] - levels[1:])
     around = np.ones((3, 3), np.uint8)
-    found, scales = [np.empty((0, 3), np.float32)], [np.empty(0, np.int64)]
-    for k in range(1, len(contrast) - 1):
-        here, below, above = contrast[k], contrast[k - 1], contrast[k + 1]
-        peak = (here == cv2.dilate(here, around)) & (here >= below) & (here >= above) & (here > FAINT) & (inside > 0)
-        y, x = np.nonzero(peak)
-        strongest = np.argsort(-here[y, x], kind="stable")[: QUOTA[k - 1]]
-        y, x = y[strongest], x[strongest]
-        value, smaller, larger = here[y, x], below[y, x], above[y, x]
-        # The parabola through three scales peaks between them.
-        step = 0.5 * (smaller - larger) / np.minimum(smaller - 2 * value + larger, -1e-6)
-        scale = SIGMAS[k] * 2 ** (np.clip(step, -0.5, 0.5) / 2)
-        found.append(np.stack([x, y, scale], axis=1).astype(np.float32))
-        scales.append(np.full(len(x), k))
-    return np.concatenate(found), np.concatenate(scales)
+    here = contrast[1:-1]
+    highest = np.stack([cv2.dilate(level, around) for level in here])
+    peak = (here == highest) & (here >= contrast[:-2]) & (here >= contrast[2:]) & (here > FAINT) & (inside > 0)
+    scale, y, x = np.nonzero(peak)
+    value = here[scale, y, x]
+    order = np.lexsort((x, y, -value, scale))
+    counts = np.bincount(scale, minlength=len(QUOTA))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    order = order[rank < np.array(QUOTA)[scale[order]]]
+    scale, y, x, value = scale[order], y[order], x[order], value[order]
+    smaller, larger = contrast[scale, y, x], contrast[scale + 2, y, x]
+    # The parabola through three scales peaks between them.
+    step = 0.5 * (smaller - larger) / np.minimum(smaller - 2 * value + larger, -1e-6)
+    size = SIGMAS[scale + 1] * 2 ** (np.clip(step, -0.5, 0.5) / 2)
+    return np.stack([x, y, size], axis=1).astype(np.float32), scale + 1
 
 
 def _harmonics(places: np.ndarray, level: np.ndarray, levels: np.ndarray) -> np.ndarray:
