@@ -40,6 +40,7 @@ class ImageDataset:
     fingerprint: str
     split_id: str
     source: Source | None = None  # where the images were read: for what is known beside images and labels
+    descriptors: np.ndarray | None = None  # uint8 [n, d], memory-mapped: what near duplicates are looked for by
     sizes: np.ndarray | None = None  # int32 [n, 2], width and height of the originals, px
 
     def rows(self, split: str, *, labelled: bool = False) -> np.ndarray:
@@ -143,15 +144,14 @@ def _dataset(
     table["code"] = pd.Index(classes, dtype="str").get_indexer(table["label"]).astype(np.int64)  # -1: unlabelled
     if split_seed is not None:
         report.warnings += [*lacking(table, classes), *unjudged(table)]
-    positions, images = table.pop("row").to_numpy(), cache.images
-    if len(table) != len(images) or (positions != np.arange(len(table))).any():
-        images = _Rows(images, positions)  # type: ignore[assignment]
+    positions = table.pop("row").to_numpy()
     return ImageDataset(
         kind=source.kind,
         location=source.location,
         image_size=size,
         classes=classes,
-        images=images,
+        images=_Rows(cache.images, positions),  # type: ignore[arg-type]
+        descriptors=_Rows(cache.descriptors, positions),  # type: ignore[arg-type]
         table=table,
         report=report,
         fingerprint=digest_of_rows(table, ["content", "label", "group"]),

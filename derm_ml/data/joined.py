@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.dataset import ImageDataset
-from derm_ml.data.duplicates import near_pairs, thumbnails
-
-CHUNK = 1024
+from derm_ml.data.duplicates import near_pairs
 
 
 class Joined:
@@ -41,13 +39,9 @@ def unseen_rows(data: ImageDataset, extra: ImageDataset) -> tuple[np.ndarray, di
     reasons[extra.table["content"].isin(set(data.table["content"]))] = "also in the data itself"
     held_out = np.sort(np.concatenate([data.rows("val"), data.rows("test")]))
     candidates = np.flatnonzero(reasons == "")
-    thumbs = np.concatenate([_thumbnails(data.images, held_out), _thumbnails(extra.images, candidates)])
-    for i, j in near_pairs(thumbs):
-        if i < len(held_out) <= j:
-            reasons.iloc[candidates[j - len(held_out)]] = "near copies of validation or test images"
+    assert data.descriptors is not None
+    assert extra.descriptors is not None
+    rows = np.concatenate([data.descriptors[held_out], extra.descriptors[candidates]])
+    for _, j in near_pairs(rows, between=len(held_out)):
+        reasons.iloc[candidates[j - len(held_out)]] = "near copies of validation or test images"
     return np.flatnonzero(reasons == ""), dict(Counter(reasons[reasons != ""]))
-
-
-def _thumbnails(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    parts = [thumbnails(images[rows[i : i + CHUNK]]) for i in range(0, len(rows), CHUNK)]
-    return np.concatenate(parts) if parts else np.empty((0, 256), dtype=np.uint8)

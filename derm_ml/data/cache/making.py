@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from derm_ml.data.cache.arrays import Rows, room
-from derm_ml.data.cache.describing import COMPARED_AT, DTYPE, SHAPE, describe, pairs
+from derm_ml.data.cache.describing import DTYPE, SHAPE, WHOLE, describe, pairs
 from derm_ml.data.cache.kept import DESCRIPTORS, IMAGES, SIZES, Fault, save
 from derm_ml.data.decoding import RefusedImage, decode_image
 from derm_ml.data.source import Source
@@ -157,14 +157,14 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
 
 
 def _picture(content: bytes | np.ndarray, size: int) -> Picture:
-    decoded = decode_image(content, (size,) if size == COMPARED_AT else (size, COMPARED_AT))
+    decoded = decode_image(content, (size,), WHOLE)
     rules = [("mended", rule) for rule in decoded.mends]
     if decoded.verdict is not None:
         kind, reason = decoded.verdict
         if kind == "refuse":
             raise RefusedImage(reason)
         rules.append(("flagged", reason))
-    return Picture(decoded.squares[0], describe(decoded), rules, decoded.size)
+    return Picture(decoded.squares[0], describe(decoded.whole), rules, decoded.size)
 
 
 def _read(source: Source, image_id: str) -> bytes | np.ndarray:

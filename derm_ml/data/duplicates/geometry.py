@@ -1,0 +1,160 @@
+"""Whether two pictures are one: a map that a match of blobs proposes, fitted, and how well they agree under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from derm_ml.data.duplicates.descriptor import LEVELS, OUTSIDE, STEP
+from derm_ml.data.duplicates.index import Matches
+
+GRID = 24  # points a side of the first picture at which two pictures are compared
+FINE, AROUND = 2.0, 5.0  # px of 96: texture is finer than the first, its contrast is taken within the second
+FAINT = 0.05  # local standard deviations: weaker texture is not amplified
+DAMPING = 1e-2  # of the normal equations' diagonal
+
+
+@dataclass
+class Maps:
+    """Affine maps of pictures onto others, n of them: q = linear @ p + shift, pixels (x, y) of 96.
+
+    The first picture of each is the one that is mapped to the smaller image, so that most of it is seen in the second.
+    """
+
+    source: np.ndarray  # int64 [n]
+    target: np.ndarray
+    linear: np.ndarray  # float32 [n, 2, 2]
+    shift: np.ndarray  # float32 [n, 2]
+
+    def part(self, keep: np.ndarray) -> Maps:
+        return Maps(self.source[keep], self.target[keep], self.linear[keep], self.shift[keep])
+
+
+def proposed(found: Matches, points: np.ndarray) -> Maps:
+    """The similarities that put one blob of a match on the other, of the keypoints [n, k] of every picture."""
+    i, j, turn = found.first, found.second, found.turn
+    a, b = points[i, found.first_point], points[j, found.second_point]
+    pa = np.stack([a["x"], a["y"]], axis=1).astype(np.float32) / 2
+    pb = np.stack([b["x"], b["y"]], axis=1).astype(np.float32) / 2
+    scale = 2 ** ((b["scale"].astype(np.float32) - a["scale"].astype(np.float32)) / STEP)
+    c, s = np.cos(turn), np.sin(turn)
+    sign = np.where(found.mirror, -1.0, 1.0)
+    linear = np.stack([np.stack([c, s], 1), np.stack([-sign * s, sign * c], 1)], axis=1) * scale[:, None, None]
+    linear = linear.astype(np.float32)
+    shift = pb - np.einsum("nij,nj->ni", linear, pa)
+    back = scale > 1
+    inverse = np.linalg.inv(linear)
+    other = -np.einsum("nij,nj->ni", inverse, shift)
+    return Maps(
+        np.where(back, j, i),
+        np.where(back, i, j),
+        np.where(back[:, None, None], inverse, linear).astype(np.float32),
+        np.where(back[:, None], other, shift).astype(np.float32),
+    )
+
+
+class Copies:
+    """The small flattened copies of pictures at one of three sizes, 96, 48 and 24 px."""
+
+    def __init__(self, copies: np.ndarray, coarser: int) -> None:
+        inside = copies != OUTSIDE
+        values = np.where(inside, copies, 0).astype(np.float32) / LEVELS
+        weight = inside.astype(np.float32)
+        side = copies.shape[1] >> coarser
+        if coarser:
+            values = np.stack([_halved(v, side) for v in values])
+            weight = np.stack([_halved(v, side) for v in weight])
+        self.values = values
+        self.inside = (weight > 0.99).astype(np.float32)
+        self.factor = 1 / (1 << coarser)
+
+    @classmethod
+    def fine(cls, copies: np.ndarray) -> Copies:
+        """The copies at 96 px without what is wider than `FINE`: outlines are alike, textures are not."""
+        made = cls(copies, 0)
+        for k, (values, inside) in enumerate(zip(made.values, made.inside, strict=True)):
+            mean = _blurred(values * inside, FINE) / np.maximum(_blurred(inside, FINE), 1e-3)
+            detail = _blurred((values - mean) * inside, 0.8)
+            spread = np.sqrt(_blurred(detail * detail, AROUND) / np.maximum(_blurred(inside, AROUND), 1e-3))
+            made.values[k] = np.clip(detail / (spread + FAINT), -3, 3) * inside
+            made.inside[k] = cv2.erode(inside, np.ones((3, 3), np.uint8))
+        return made
+
+    def at(self, which: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Values, derivatives by x and y, and whether they are inside, [n, p] each, at pixels of 96."""
+        side = self.values.shape[1]
+        x, y = (x + 0.5) * self.factor - 0.5, (y + 0.5) * self.factor - 0.5
+        inside = (x >= 0) & (x <= side - 1.001) & (y >= 0) & (y <= side - 1.001)
+        x, y = np.where(inside, x, 0), np.where(inside, y, 0)
+        left, top = x.astype(np.int32), y.astype(np.int32)
+        u, v = x - left.astype(np.float32), y - top.astype(np.float32)
+        start = which[:, None] * (side * side) + top * side + left
+        flat, mask = self.values.reshape(-1), self.inside.reshape(-1)
+        a, b, c, d = flat[start], flat[start + 1], flat[start + side], flat[start + side + 1]
+        seen = inside & (mask[start] * mask[start + side + 1] > 0)
+        across, below = b - a, d - c
+        values = a + u * across + v * (c - a + u * (below - across))
+        dx = (across + v * (below - across)) * self.factor
+        dy = (c - a + u * (below - across)) * self.factor
+        return values, dx, dy, seen
+
+
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
+
+
+def _halved(picture: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
+
+
+def agreement(maps: Maps, copies: Copies, shapes: np.ndarray, grid: int = GRID) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of the pictures where both are seen, [n], and the share of the first seen in the second."""
+    x, y = _grid(shapes[maps.source], grid)
+    first, _, _, own = copies.at(maps.source, x, y)
+    second, _, _, seen = copies.at(maps.target, *_mapped(maps, x, y))
+    both = (own & seen).astype(np.float32)
+    count = np.maximum(both.sum(axis=1), 1)
+    a = (first - ((first * both).sum(axis=1) / count)[:, None]) * both
+    b = (second - ((second * both).sum(axis=1) / count)[:, None]) * both
+    power = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    share = both.sum(axis=1) / np.maximum(own.sum(axis=1), 1)
+    return np.asarray((a * b).sum(axis=1) / np.maximum(power, 1e-3)), np.asarray(share)
+
+
+def fitted(maps: Maps, copies: Copies, shapes: np.ndarray, steps: int, grid: int = GRID) -> Maps:
+    """The maps after `steps` of Gauss and Newton on the squared difference of the flattened pictures."""
+    x, y = _grid(shapes[maps.source], grid)
+    first, _, _, own = copies.at(maps.source, x, y)
+    u, v = (x - 48) / 48, (y - 48) / 48  # of order one, for the normal equations
+    linear, shift = maps.linear.copy(), maps.shift.copy()
+    for _ in range(steps):
+        now = Maps(maps.source, maps.target, linear, shift)
+        second, dx, dy, seen = copies.at(maps.target, *_mapped(now, x, y))
+        both = (own & seen).astype(np.float32)
+        slope = np.stack([dx * u, dx * v, dx, dy * u, dy * v, dy], axis=2) * both[:, :, None]
+        normal = np.einsum("npk,npl->nkl", slope, slope, optimize=True)
+        right = np.einsum("npk,np->nk", slope, (first - second) * both, optimize=True)
+        diagonal = np.einsum("nkk->nk", normal)
+        normal = normal + np.eye(6, dtype=np.float32) * (diagonal * DAMPING + 1e-2)[:, :, None]
+        step = np.linalg.solve(normal, right[:, :, None])[:, :, 0]
+        step = np.clip(step, -4, 4)
+        linear = linear + step[:, [0, 1, 3, 4]].reshape(-1, 2, 2) / 48
+        shift = shift + step[:, [2, 5]] - (step[:, [0, 3]] + step[:, [1, 4]])
+    return Maps(maps.source, maps.target, linear.astype(np.float32), shift.astype(np.float32))
+
+
+def _grid(shapes: np.ndarray, grid: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points of each picture, x and y [n, grid * grid], of shapes [n, 2] (height, width)."""
+    at = (np.arange(grid, dtype=np.float32) + 0.5) / grid
+    y, x = (v.ravel()[None] for v in np.meshgrid(at, at, indexing="ij"))
+    return x * (shapes[:, 1:2] - 1).astype(np.float32), y * (shapes[:, 0:1] - 1).astype(np.float32)
+
+
+def _mapped(maps: Maps, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    m, t = maps.linear, maps.shift
+    return (
+        m[:, 0, 0, None] * x + m[:, 0, 1, None] * y + t[:, 0, None],
+        m[:, 1, 0, None] * x + m[:, 1, 1, None] * y + t[:, 1, None],
+    )

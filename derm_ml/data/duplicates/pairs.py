@@ -1,0 +1,98 @@
+"""Near duplicates among many pictures: candidates from the index, kept where a fitted map shows the same texture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from derm_ml.data.duplicates.consensus import supported
+from derm_ml.data.duplicates.descriptor import ROW
+from derm_ml.data.duplicates.geometry import Copies, Maps, agreement, fitted, proposed
+from derm_ml.data.duplicates.index import Matches, matches
+
+SAME = 0.58  # correlation of fine texture above which two pictures are one photograph
+SINGLE, COARSE = 0.97, 0.85  # likeness and coarse correlation that a match without support must have
+ROUGH = 0.60  # correlation at 48 px below which the fit is given up
+SEEN = 0.4  # of the first field of view, that the second must show
+SCALES = (0.4, 1.6)  # of a fitted map, in both directions
+PRESSED = 1.5  # ratio of these: a picture pressed into a square has 1.33
+TRIED = 2  # maps of one pair of pictures
+BLOCK = 512  # maps fitted at once
+
+
+def near_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, int]]:
+    """Pairs (i < j) of rows that show the same photograph.
+
+    Args:
+        rows: uint8 [n, d] of `describe_picture`. between: where given, only pairs of a row before and one from this
+            border on.
+    """
+    return [(i, j) for i, j, _ in scored_pairs(rows, between)]
+
+
+def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, int, float]]:
+    """`near_pairs`, each with the correlation of its fine texture."""
+    table = np.ascontiguousarray(rows).view(ROW).reshape(-1)
+    found = list(matches(table, between))
+    if not found or not sum(len(part.first) for part in found):
+        return []
+    every = Matches.joined(found)
+    order, support = supported(table["point"], every)
+    every = every.part(order)
+    maps = proposed(every, table["point"])
+    shapes = np.stack([table["height"], table["width"]], axis=1).astype(np.float32)
+    chosen = _candidates(every, support, maps, table["copy"], shapes)
+    scores = np.zeros(len(chosen))
+    # In the order of the pairs: few pictures are held at once.
+    for start in range(0, len(chosen), BLOCK):
+        scores[start : start + BLOCK] = _texture(maps.part(chosen[start : start + BLOCK]), table["copy"], shapes)
+    best: dict[tuple[int, int], float] = {}
+    for k in np.flatnonzero(scores > SAME):
+        pair = int(every.first[chosen[k]]), int(every.second[chosen[k]])
+        best[pair] = max(best.get(pair, 0.0), float(scores[k]))
+    return [(i, j, score) for (i, j), score in sorted(best.items())]
+
+
+def _candidates(every: Matches, support: np.ndarray, maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """Numbers of the matches to be fitted, in the order of the pairs: the best supported, else coarsely alike ones."""
+    pair = every.first * len(shapes) + every.second
+    best = np.lexsort((-every.likeness, -support, pair))
+    rank = np.arange(len(best)) - np.repeat(*_runs(pair[best]))
+    kept = best[(rank < TRIED) & (support[best] > 0)]
+    alone = best[(rank == 0) & (support[best] == 0) & (every.likeness[best] > SINGLE)]
+    alike = []
+    small = Copies(copies, 2)
+    for start in range(0, len(alone), 8192):
+        part = alone[start : start + 8192]
+        value, seen = agreement(maps.part(part), small, shapes, 8)
+        alike.append(part[(value > COARSE) & (seen > SEEN)])
+    return np.sort(np.concatenate([kept, *alike]))
+
+
+def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each run of equal values starts, and its length."""
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(values) else np.empty(0, int)
+    return starts, np.diff(np.concatenate([starts, [len(values)]]))
+
+
+def _texture(maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """Correlation of the fine texture of each pair under its fitted map, float [n]; 0 where no sensible map fits."""
+    used, places = np.unique(np.concatenate([maps.source, maps.target]), return_inverse=True)
+    maps = Maps(places[: len(maps.source)], places[len(maps.source) :], maps.linear, maps.shift)
+    copies, shapes = copies[used], shapes[used]
+    maps = fitted(maps, Copies(copies, 2), shapes, 4, 10)
+    half = Copies(copies, 1)
+    maps = fitted(maps, half, shapes, 3, 14)
+    value, seen = agreement(maps, half, shapes, 20)
+    scores = np.zeros(len(maps.source))
+    hopeful = np.flatnonzero((value > ROUGH) & (seen > SEEN) & _sensible(maps))
+    if len(hopeful):
+        fine = Copies.fine(copies)
+        maps = fitted(maps.part(hopeful), fine, shapes, 3, 32)
+        value, seen = agreement(maps, fine, shapes, 48)
+        scores[hopeful] = np.where((seen > SEEN) & _sensible(maps), value, 0)
+    return scores
+
+
+def _sensible(maps: Maps) -> np.ndarray:
+    sizes = np.linalg.svd(maps.linear, compute_uv=False)
+    return np.asarray((sizes[:, 1] > SCALES[0]) & (sizes[:, 0] < SCALES[1]) & (sizes[:, 0] < PRESSED * sizes[:, 1]))
