@@ -141,7 +141,10 @@ def even_agreement(maps: Maps, copies: Copies, shapes: np.ndarray) -> tuple[np.n
     b = (b - ((b * both).sum(axis=2) / count)[:, :, None]) * both
     power = np.sqrt((a * a).sum(axis=2) * (b * b).sum(axis=2))
     used = both.sum(axis=2) > PART * PART / 2
-    middle = np.ma.median(np.ma.masked_array(power, ~used), axis=1).filled(0)
+    # The median of the used parts; infinite, and no cap, where none is used.
+    ranked, half = np.sort(np.where(used, power, np.inf), axis=1), used.sum(axis=1)
+    each = np.arange(len(ranked))
+    middle = (ranked[each, (half - 1) // 2] + ranked[each, half // 2 - (half == 0)]) / 2
     weight = np.minimum(power, CAP * middle[:, None]) * used
     correlation = (a * b).sum(axis=2) / np.maximum(power, 1e-3)
     return np.asarray((weight * correlation).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6)), np.asarray(share)
