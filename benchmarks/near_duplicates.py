@@ -63,6 +63,7 @@ def planted(args: argparse.Namespace) -> None:
     print(f"peak {peak:,.0f} MiB; rows of {rows.shape[1]:,} bytes")
     table = pd.DataFrame(found, columns=["first", "second", "score"])
     border = len(ids)
+    ids = [Path(name).stem for name in ids]
     lesion = np.concatenate([lesions, lesions[drawn]])
     chosen = np.array([hashlib.sha256(name.encode()).digest()[0] % 2 == 0 for name in lesion])
     hit = np.zeros(len(drawn), bool)

@@ -13,6 +13,8 @@ from derm_ml.data.duplicates.index import Matches
 GRID = 24  # points a side of the first picture at which two pictures are compared
 FINE, AROUND = 2.0, 5.0  # px of 96: texture is finer than the first, its contrast is taken within the second
 FAINT = 0.05  # local standard deviations: weaker texture is not amplified
+PARTS, PART = 6, 8  # parts a side of the picture, points a side of a part
+CAP = 0.5
 DAMPING = 1e-2  # of the normal equations' diagonal
 
 
@@ -121,6 +123,37 @@ def agreement(maps: Maps, copies: Copies, shapes: np.ndarray, grid: int = GRID) 
     power = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     share = both.sum(axis=1) / np.maximum(own.sum(axis=1), 1)
     return np.asarray((a * b).sum(axis=1) / np.maximum(power, 1e-3)), np.asarray(share)
+
+
+def even_agreement(maps: Maps, copies: Copies, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `agreement`, the mean over parts of the picture: one strong edge, a lesion's outline, cannot carry it alone.
+
+    A part weighs as its contrast, at most as `CAP` of the middle part's.
+    """
+    x, y = _grid(shapes[maps.source], PARTS * PART)
+    first, _, _, own = copies.at(maps.source, x, y)
+    second, _, _, seen = copies.at(maps.target, *_mapped(maps, x, y))
+    both = (own & seen).astype(np.float32)
+    share = both.sum(axis=1) / np.maximum(own.sum(axis=1), 1)
+    a, b, both = _parts(first), _parts(second), _parts(both)
+    count = np.maximum(both.sum(axis=2), 1)
+    a = (a - ((a * both).sum(axis=2) / count)[:, :, None]) * both
+    b = (b - ((b * both).sum(axis=2) / count)[:, :, None]) * both
+    power = np.sqrt((a * a).sum(axis=2) * (b * b).sum(axis=2))
+    used = both.sum(axis=2) > PART * PART / 2
+    # The median of the used parts; infinite, and no cap, where none is used.
+    ranked, half = np.sort(np.where(used, power, np.inf), axis=1), used.sum(axis=1)
+    each = np.arange(len(ranked))
+    middle = (ranked[each, (half - 1) // 2] + ranked[each, half // 2 - (half == 0)]) / 2
+    weight = np.minimum(power, CAP * middle[:, None]) * used
+    correlation = (a * b).sum(axis=2) / np.maximum(power, 1e-3)
+    return np.asarray((weight * correlation).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6)), np.asarray(share)
+
+
+def _parts(values: np.ndarray) -> np.ndarray:
+    """[n, grid * grid] as parts, [n, 36, 64]."""
+    cut = values.reshape(-1, PARTS, PART, PARTS, PART).transpose(0, 1, 3, 2, 4)
+    return np.asarray(cut.reshape(len(values), PARTS * PARTS, PART * PART))
 
 
 def fitted(maps: Maps, copies: Copies, shapes: np.ndarray, steps: int, grid: int = GRID) -> Maps:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import faiss
 
 NEIGHBOURS = 8  # nearest blobs looked up for each
-PROBES = 6  # cells of the index searched for each blob
+PROBES = 4  # cells of the index searched for each blob
 SAMPLE = 24  # vectors a cell from which the cells are made
 ROUNDS = 4
 BLOCK = 2048  # pictures at once

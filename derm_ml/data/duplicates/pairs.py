@@ -6,16 +6,17 @@ import numpy as np
 
 from derm_ml.data.duplicates.consensus import supported
 from derm_ml.data.duplicates.descriptor import ROW
-from derm_ml.data.duplicates.geometry import Copies, Maps, agreement, fitted, proposed
+from derm_ml.data.duplicates.geometry import Copies, Maps, agreement, even_agreement, fitted, proposed
 from derm_ml.data.duplicates.index import Matches, matches
 
-SAME = 0.58  # correlation of fine texture above which two pictures are one photograph
-SINGLE, COARSE = 0.97, 0.85  # likeness and coarse correlation that a match without support must have
-ROUGH = 0.60  # correlation at 48 px below which the fit is given up
+SAME = 0.50  # correlation of fine texture above which two pictures are one photograph
+TRIED = 2  # maps of one pair of pictures
+SUPPORT = 2  # other matches that agree with a map, for it to be tried at once
+SINGLE, COARSE = 0.97, 0.82  # likeness and coarse correlation that a match with less support must have
+ROUGH = 0.65  # correlation at 48 px below which the fit is given up
 SEEN = 0.4  # of the first field of view, that the second must show
 SCALES = (0.4, 1.6)  # of a fitted map, in both directions
 PRESSED = 1.5  # ratio of these: a picture pressed into a square has 1.33
-TRIED = 2  # maps of one pair of pictures
 BLOCK = 512  # maps fitted at once
 
 
@@ -57,8 +58,9 @@ def _candidates(every: Matches, support: np.ndarray, maps: Maps, copies: np.ndar
     pair = every.first * len(shapes) + every.second
     best = np.lexsort((-every.likeness, -support, pair))
     rank = np.arange(len(best)) - np.repeat(*_runs(pair[best]))
-    kept = best[(rank < TRIED) & (support[best] > 0)]
-    alone = best[(rank == 0) & (support[best] == 0) & (every.likeness[best] > SINGLE)]
+    strong = support[best] >= SUPPORT
+    kept = best[strong & (rank < TRIED)]
+    alone = best[~strong & (rank == 0) & (every.likeness[best] > SINGLE)]
     alike = []
     small = Copies(copies, 2)
     for start in range(0, len(alone), 8192):
@@ -88,7 +90,7 @@ def _texture(maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     if len(hopeful):
         fine = Copies.fine(copies)
         maps = fitted(maps.part(hopeful), fine, shapes, 3, 32)
-        value, seen = agreement(maps, fine, shapes, 48)
+        value, seen = even_agreement(maps, fine, shapes)
         scores[hopeful] = np.where((seen > SEEN) & _sensible(maps), value, 0)
     return scores
 
