@@ -9,7 +9,7 @@ from derm_ml.data.duplicates.descriptor import ROW
 from derm_ml.data.duplicates.geometry import Copies, Maps, agreement, even_agreement, fitted, proposed
 from derm_ml.data.duplicates.index import Matches, matches
 
-SAME = 0.50  # correlation of fine texture above which two pictures are one photograph
+SAME = 0.55  # correlation of fine texture above which two pictures are one photograph
 TRIED = 2  # maps of one pair of pictures
 SUPPORT = 2  # other matches that agree with a map, for it to be tried at once
 SINGLE, COARSE = 0.97, 0.82  # likeness and coarse correlation that a match with less support must have
