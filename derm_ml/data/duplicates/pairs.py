@@ -13,7 +13,10 @@ SAME = 0.55  # correlation of fine texture above which two pictures are one phot
 TRIED = 2  # maps of one pair of pictures
 SUPPORT = 2  # other matches that agree with a map, for it to be tried at once
 SINGLE, COARSE = 0.97, 0.82  # likeness and coarse correlation that a match with less support must have
-ROUGH = 0.65  # correlation at 48 px below which the fit is given up
+ROUGH, HOPEFUL = (
+    0.60,
+    0.22,
+)  # even correlation at 48 px, and of the fine texture before its fit, below which it is given up
 SEEN = 0.4  # of the first field of view, that the second must show
 SCALES = (0.4, 1.6)  # of a fitted map, in both directions
 PRESSED = 1.5  # ratio of these: a picture pressed into a square has 1.33
@@ -78,21 +81,34 @@ def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _texture(maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     """Correlation of the fine texture of each pair under its fitted map, float [n]; 0 where no sensible map fits."""
-    used, places = np.unique(np.concatenate([maps.source, maps.target]), return_inverse=True)
-    maps = Maps(places[: len(maps.source)], places[len(maps.source) :], maps.linear, maps.shift)
-    copies, shapes = copies[used], shapes[used]
+    maps, copies, shapes = _alone(maps, copies, shapes)
     maps = fitted(maps, Copies(copies, 2), shapes, 4, 10)
     half = Copies(copies, 1)
     maps = fitted(maps, half, shapes, 3, 14)
-    value, seen = agreement(maps, half, shapes, 20)
     scores = np.zeros(len(maps.source))
-    hopeful = np.flatnonzero((value > ROUGH) & (seen > SEEN) & _sensible(maps))
+    hopeful = _above(ROUGH, maps, half, shapes, np.arange(len(maps.source)))
     if len(hopeful):
+        maps, copies, shapes = _alone(maps.part(hopeful), copies, shapes)
         fine = Copies.fine(copies)
-        maps = fitted(maps.part(hopeful), fine, shapes, 3, 32)
+        still = _above(HOPEFUL, maps, fine, shapes, np.arange(len(hopeful)))
+        maps = fitted(maps.part(still), fine, shapes, 3, 32)
         value, seen = even_agreement(maps, fine, shapes)
-        scores[hopeful] = np.where((seen > SEEN) & _sensible(maps), value, 0)
+        scores[hopeful[still]] = np.where((seen > SEEN) & _sensible(maps), value, 0)
     return scores
+
+
+def _alone(maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> tuple[Maps, np.ndarray, np.ndarray]:
+    """The pictures that these maps are of, and no others; the maps by their places among them."""
+    used, places = np.unique(np.concatenate([maps.source, maps.target]), return_inverse=True)
+    count = len(maps.source)
+    return Maps(places[:count], places[count:], maps.linear, maps.shift), copies[used], shapes[used]
+
+
+def _above(limit: float, maps: Maps, copies: Copies, shapes: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Which of these maps show the same texture so far: most candidates fall here, before the dear steps."""
+    maps = maps.part(among)
+    value, seen = even_agreement(maps, copies, shapes)
+    return among[(value > limit) & (seen > SEEN) & _sensible(maps)]
 
 
 def _sensible(maps: Maps) -> np.ndarray:
