@@ -5,9 +5,9 @@ these are there, and empty. What decoding would have found is drawn.
 
     python benchmarks/table_scale.py [--rows 10000 100000 1000000]
 
-Patients have 2.5 images on average, of one to three of eight classes; a tenth of the rows names no patient, but a lesion
-that may; every hundredth row is near another. Each size
-runs in a process of its own, whose largest memory is told; the first line is what importing alone takes.
+Patients have 2.5 images on average, of one to three of eight classes; a tenth of the rows names no patient, but
+a lesion that may; every hundredth row is near another. Each size runs in a process of its own, whose largest memory is
+told; the first line is what importing alone takes.
 """
 
 from __future__ import annotations

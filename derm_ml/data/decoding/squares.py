@@ -12,7 +12,7 @@ from derm_ml.data.decoding.photograph import not_a_photograph
 from derm_ml.data.decoding.picture import Picture, open_jpeg, read_picture
 from derm_ml.data.decoding.refusal import RefusedImage
 
-WHOLE = 96  # px, of the longer side, at least
+WHOLE = 128  # px, of the longer side, at least
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Decoded:
 
     Attributes:
         squares: the centre square at each size asked for, uint8 RGB [s, s, 3]; each as if it alone had been asked for.
-        whole: the whole picture, uint8 RGB [h, w, 3], averaged over blocks of pixels: its longer side has `WHOLE` px
-            and less than twice as many; a picture that has fewer is as it is.
+        whole: the whole picture, uint8 RGB [h, w, 3], averaged over blocks of pixels: its longer side has the px
+            that were asked for, and less than twice as many; a picture that has fewer is as it is.
         mends: what was mended, in words.
         size: (width, height) of the picture as it is looked at, in px.
         verdict: why it is no photograph of a lesion, ("refuse" or "flag", reason), or None.
@@ -35,7 +35,7 @@ class Decoded:
     verdict: tuple[str, str] | None
 
 
-def decode_image(content: bytes | np.ndarray, sizes: Sequence[int]) -> Decoded:
+def decode_image(content: bytes | np.ndarray, sizes: Sequence[int], whole: int = WHOLE) -> Decoded:
     """Decode, mend, and scale: all that a check and a training need of a file, from one look at its bytes.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 where that loses nothing: twice, where a large and a small size are asked for,
@@ -43,16 +43,16 @@ def decode_image(content: bytes | np.ndarray, sizes: Sequence[int]) -> Decoded:
 
     Args:
         content: an image file's bytes, or uint8 RGB [h, w, 3].
-        sizes: sides of the squares, px.
+        sizes: sides of the squares, px. whole: least length of the whole's longer side, px.
 
     Raises:
         RefusedImage: with the reason.
     """
     pictures = _Scaled(content)
     squares = tuple(_fit(pictures.with_shorter_side(2 * size).image, size) for size in sizes)
-    picture = pictures.with_shorter_side(WHOLE * 4 // 3)  # the scale of a square of 64 px: decoded once for both
-    whole = _reduced(picture.image, WHOLE)
-    return Decoded(squares, whole, picture.mends, picture.size, not_a_photograph(whole, picture.size))
+    picture = pictures.with_shorter_side(whole)  # for 128 px the scale of a square of 64: decoded once for both
+    small = _reduced(picture.image, whole)
+    return Decoded(squares, small, picture.mends, picture.size, not_a_photograph(small, picture.size))
 
 
 def decode(content: bytes | np.ndarray, size: int) -> tuple[np.ndarray, list[str]]:
