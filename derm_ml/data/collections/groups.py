@@ -46,7 +46,8 @@ def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | N
         if not lacking.any():
             continue
         known = made[(made != "") & (ids != "")]
-        owners = known.groupby(ids[known.index]).agg(lambda group: group.iloc[0] if group.nunique() == 1 else "")
+        named = known.groupby(ids[known.index], sort=False)
+        owners = named.first().where(named.nunique() == 1, "")
         owner = ids.map(owners).fillna("")
         made = made.where(~lacking, owner.where(owner != "", _prefixed(ids, level)))
         told.append(f"where that is empty column {column} ({level})")

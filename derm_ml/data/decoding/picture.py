@@ -147,6 +147,8 @@ def _to_rgb(image: Image.Image, kind: str, content: bytes) -> tuple[Image.Image,
         mends.append("CMYK converted to RGB")
     elif image.mode in ("L", "1", "LA"):
         mends.append("greyscale repeated to RGB")
+    if kind == "JPEG" and image.mode == "RGB":
+        return image, mends  # not a copy: nothing looks for another frame in it
     return image.convert("RGB"), mends
 
 

@@ -12,7 +12,7 @@ from derm_ml.data.decoding.photograph import not_a_photograph
 from derm_ml.data.decoding.picture import Picture, open_jpeg, read_picture
 from derm_ml.data.decoding.refusal import RefusedImage
 
-WHOLE = 96  # px
+WHOLE = 128  # px, of the longer side, at least
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Decoded:
 
     Attributes:
         squares: the centre square at each size asked for, uint8 RGB [s, s, 3]; each as if it alone had been asked for.
-        whole: the whole picture, uint8 RGB [h, w, 3], its longer side scaled down where it is longer than asked for.
+        whole: the whole picture, uint8 RGB [h, w, 3], averaged over blocks of pixels: its longer side has the px
+            that were asked for, and less than twice as many; a picture that has fewer is as it is.
         mends: what was mended, in words.
         size: (width, height) of the picture as it is looked at, in px.
         verdict: why it is no photograph of a lesion, ("refuse" or "flag", reason), or None.
@@ -42,15 +43,15 @@ def decode_image(content: bytes | np.ndarray, sizes: Sequence[int], whole: int =
 
     Args:
         content: an image file's bytes, or uint8 RGB [h, w, 3].
-        sizes: sides of the squares, px. whole: longest side of the whole, px.
+        sizes: sides of the squares, px. whole: least length of the whole's longer side, px.
 
     Raises:
         RefusedImage: with the reason.
     """
     pictures = _Scaled(content)
     squares = tuple(_fit(pictures.with_shorter_side(2 * size).image, size) for size in sizes)
-    picture = pictures.with_longer_side(2 * whole)
-    small = _thumbnail(picture.image, whole)
+    picture = pictures.with_shorter_side(whole)  # for 128 px the scale of a square of 64: decoded once for both
+    small = _reduced(picture.image, whole)
     return Decoded(squares, small, picture.mends, picture.size, not_a_photograph(small, picture.size))
 
 
@@ -116,6 +117,12 @@ class _Scaled:
 
 def _fit(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR, bleed=0.0), dtype=np.uint8)
+
+
+def _reduced(image: Image.Image, least: int) -> np.ndarray:
+    """Means of square blocks of pixels: a tenth of what resampling to one size costs."""
+    factor = max(image.size) // least
+    return np.asarray(image.reduce(factor) if factor > 1 else image, dtype=np.uint8)
 
 
 def _thumbnail(image: Image.Image, longest: int) -> np.ndarray:

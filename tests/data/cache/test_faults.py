@@ -69,10 +69,10 @@ def test_a_signal_ends_decoding_at_once_and_leaves_no_half_cache(tmp_path: Path,
         import sys, time
         from derm_ml.data.cache import making
         slow = making.decode_image
-        def decode_image(content, sizes):
+        def decode_image(content, sizes, whole=128):
             print("decoding", flush=True)
             time.sleep(0.3)
-            return slow(content, sizes)
+            return slow(content, sizes, whole)
         making.decode_image = decode_image
         from derm_ml.cli import main
         sys.exit(main(["data", "check", "synthetic:n=4000,size=64"]))

@@ -140,11 +140,11 @@ def test_each_exif_orientation_is_turned_upright(turn: int) -> None:
 
 def test_one_decoding_gives_what_each_size_alone_gives() -> None:
     content = encoded("JPEG", photograph(900, 700))
-    both = decode_image(content, (32, 64, 224), whole=96)
+    both = decode_image(content, (32, 64, 224))
     for square, size in zip(both.squares, (32, 64, 224), strict=True):
         assert np.array_equal(square, decode(content, size)[0])
-    assert np.array_equal(both.whole, decode_image(content, (), whole=96).whole)
-    assert both.whole.shape == (75, 96, 3)
+    assert np.array_equal(both.whole, decode_image(content, ()).whole)
+    assert both.whole.shape == (175, 225, 3)
     assert both.size == (900, 700)
     assert both.verdict is None
     drawn = decode_image(photograph(300, 200), (64,))
@@ -174,6 +174,36 @@ NO_PHOTOGRAPHS = {
     "gradient": (np.linspace(60, 120, 96, dtype=np.uint8)[None, :, None].repeat(72, 0).repeat(3, 2), (96, 72), "flag"),
     "noise": (np.random.default_rng(0).integers(0, 256, (72, 96, 3), dtype=np.uint8), (960, 720), "flag"),
 }
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("name", ["flat", "nearly empty", "page", "mask", "gradient", "noise"])
+def test_a_file_of_any_size_that_is_no_photograph_is_named(name: str, kind: str) -> None:
+    pixels = NO_PHOTOGRAPHS[name][0]
+    large = np.random.default_rng(0).integers(0, 256, (450, 600, 3), np.uint8) if name == "noise" else None
+    for times in (1, 4):
+        drawn = np.kron(pixels, np.ones((times, times, 1), np.uint8)) if large is None else large
+        found = decode_image(encoded(kind, drawn), (64,)).verdict
+        assert found is not None
+        assert name in found[1]
+
+
+def test_what_green_alone_clears_no_rule_is_against(monkeypatch: pytest.MonkeyPatch) -> None:
+    from derm_ml.data.decoding import photograph as rules
+
+    draw = np.random.default_rng(1)
+    cleared = 0
+    for _ in range(60):  # between a photograph, one colour, four colours and black and white
+        mixed = photograph(96, 72).astype(float) * draw.uniform(0, 1) + draw.integers(0, 120)
+        where = np.arange(72 * 96).reshape(72, 96) < draw.uniform(0, 72 * 96)
+        mixed[where] = draw.integers(0, 256, (4, 3))[draw.integers(0, 4, where.sum())]
+        pixels = mixed.clip(0, 255).astype(np.uint8)
+        if rules._clear(pixels[:: 96 // 24, :, 1]):
+            cleared += 1
+            monkeypatch.setattr(rules, "_clear", lambda green: False)
+            assert not_a_photograph(pixels, (960, 720)) is None
+            monkeypatch.undo()
+    assert 5 < cleared < 55
 
 
 @pytest.mark.parametrize("name", NO_PHOTOGRAPHS)
