@@ -46,13 +46,13 @@ CELLS = st.sampled_from(
     [*NAMES, "", "nv", "mel", "train", "val", "0", "1", "1.0", "-1", "nan", "unknown", "{'nv': 1}", "{", "[]", "\u0301"]
 ) | st.text(max_size=6)
 HEADERS = st.sampled_from(
-    ["image", "image_id", "isic_id", "path", "label", "dx", "target", "diagnosis_1", "diagnosis_2", "MEL", "NV", "split",
-     "patient_id", "lesion_id", "group", "age", "sex", "site", "mask", "index", "", "Unnamed: 0", " file", "label.1",
-     "label again"]
+    ["image", "image_id", "isic_id", "path", "label", "dx", "target", "diagnosis_1", "diagnosis_2", "MEL", "NV",
+     "split", "patient_id", "lesion_id", "group", "age", "sex", "site", "mask", "index", "", "Unnamed: 0", " file",
+     "label.1", "label again"]
 ) | st.text(max_size=5)  # fmt: skip
 PARTS = st.sampled_from(
-    ["nv", "mel", "train", "test", "images", "1", "2", "patient_1", "IMG", "...", "-", " ", "new\nline", "a,b", "cafe\u0301",
-     "caf\u00e9", os.fsdecode(b"\xff\xfe"), "%s", "{}", "\u202e", "mask", "x" * 200, "a.jpg"]
+    ["nv", "mel", "train", "test", "images", "1", "2", "patient_1", "IMG", "...", "-", " ", "new\nline", "a,b",
+     "cafe\u0301", "caf\u00e9", os.fsdecode(b"\xff\xfe"), "%s", "{}", "\u202e", "mask", "x" * 200, "a.jpg"]
 ) | st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=5)  # fmt: skip
 
 
@@ -60,8 +60,8 @@ def source_or_line(data: Path) -> None:
     for labelled in (True, False):
         try:
             found = open_source(str(data), labelled=labelled)
-        except UserError as error:
-            assert str(error)
+        except UserError:
+            continue
         else:
             assert isinstance(found, Source)
             assert found.records["image_id"].is_unique
@@ -79,7 +79,10 @@ def check_bytes(content: bytes) -> None:
             assert frame.columns.is_unique
             assert all(isinstance(cell, str) for cell in frame.to_numpy().ravel().tolist())
         except UnreadableTable as error:
-            assert len(str(error).splitlines()) == 1
+            said = str(error)
+        else:
+            said = "read"
+        assert len(said.splitlines()) == 1
         source_or_line(root)
         source_or_line(root / "t.csv")
 
