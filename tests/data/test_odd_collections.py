@@ -163,3 +163,22 @@ def test_odd_files_beside_all(
     if not made.opened:
         found = told_of(dataset, "", odd[1])
         assert [name for name, told in found.items() if told[0] != "refused"] == []
+
+
+def test_a_table_given_itself_whose_rows_name_anything(
+    tmp_path: Path, odd: tuple[Path, dict[str, str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """FIFOs, endless files, folders, names of the system and names that are too long: each is refused by name."""
+    made = published.class_folders(tmp_path / "collection")
+    (made.root / "bad").mkdir()
+    graft(odd[0], made.root / "bad")
+    bad = [f"bad/{name}" for name, outcome in odd[1].items() if outcome == "refused" and name.isascii()]
+    bad += ["/dev/zero", "/proc/self/mem", "../../../../../../dev/zero", "bad", "..", "x" * 5000, "gone.jpg"]
+    made.opened = made.root / "labels.csv"
+    rows = [{"path": name, "label": shot.label} for name, shot in made.shots.items()]
+    rows += [{"path": name, "label": "nevus"} for name in bad if "\n" not in name]
+    made.table("labels.csv", "path,label", rows)
+    dataset = check(made, published_isic.isic2018, capfd)  # read without a word
+    all_good_are_used(dataset, made)
+    assert set(dataset.table["image_id"]) == set(made.shots)
+    assert len({name for name, _ in dataset.report.refused}) >= len(bad) - 1
