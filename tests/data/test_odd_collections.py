@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import published
+import published_archive
 import published_isic
 import pytest
 from file_makers import dicom
@@ -20,7 +21,7 @@ from derm_ml.data.collections.listing import LEFT_BEHIND, printable
 from derm_ml.data.dataset import ImageDataset, prepare
 
 Builder = Callable[[Path], Miniature]
-BUILDERS: list[Builder] = [*published_isic.BUILDERS, *published.BUILDERS]
+BUILDERS: list[Builder] = [*published_isic.BUILDERS, *published_archive.BUILDERS, *published.BUILDERS]
 FOLDERS: dict[Builder, str] = {
     published.class_folders: "folder", published.split_folders: "folder", published.split_folders_valid: "folder",
     published.split_folders_validation: "folder", published.patient_folders: "folder:1",
@@ -34,7 +35,7 @@ NAMED = [
     "turned", "cmyk", "not_there",
 ]  # fmt: skip
 # Their classes are too small to be split.
-SMALL: list[Builder] = [published_isic.isic_archive, published.milk10k]
+SMALL: list[Builder] = [published_archive.isic_archive, published.milk10k]
 SECONDS = 30  # of a check, on a busy machine; it takes half of one
 
 
@@ -57,7 +58,7 @@ def graft(odd: Path, folder: Path) -> None:
 
 
 def built(build: Builder, root: Path) -> Miniature:
-    if build is published_isic.isic2024_hdf5:
+    if build is published_archive.isic2024_hdf5:
         pytest.importorskip("h5py")
     made = build(root)
     for number, name in enumerate(name for name in made.shots if name.endswith(".dcm")):
