@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +17,15 @@ from derm_ml.cli.arguments import ENTRY_POINTS, READING, config_from, parse
 from derm_ml.config.paths import with_paths
 from derm_ml.errors import UserError
 
+GRACE = 2.0  # s that threads get to end by themselves after an interruption
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):  # names and classes are of any alphabet, terminals are not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     try:
@@ -26,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, words, 2)
     except KeyboardInterrupt as stopped:
         print(f"derm-ml: interrupted{f'; {stopped}' if str(stopped) else ''}", file=sys.stderr)
+        if argv is None:
+            _leave(130)
         return 130
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,6 +99,18 @@ def _failed(error: Exception, words: list[str], code: int) -> int:
         except Exception as second:  # noqa: BLE001 (the first error is what matters)
             print(f"derm-ml: run {run_id} could not be marked FAILED: {second}", file=sys.stderr)
     return code
+
+
+def _leave(code: int) -> None:
+    """End now where a thread still waits, for a disk that does not answer, say: Python's own exit would wait for it."""
+    waiting = [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
+    deadline = time.monotonic() + GRACE
+    for thread in waiting:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if any(thread.is_alive() for thread in waiting):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -41,6 +41,8 @@ def _recognise(spec: str, reading: Reading, labelled: bool) -> Source:
         return container
     path = Path(spec).expanduser()
     if not path.is_dir() and not path.is_file():
+        if path.exists():
+            raise UserError(f"data={spec}: neither a regular file nor a folder: give a folder of images or a table")
         raise UserError(
             f"data={spec}: no such directory or file: give a folder of images, a table of them, 'synthetic' or "
             "'dermamnist'"

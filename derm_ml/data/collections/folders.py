@@ -57,7 +57,8 @@ def read_folders(folders: pd.Series, label: str, group: str, *, want_labels: boo
     groups = chosen["group"]
     found = Folders("")
     if chosen["label"] is not None:
-        found = Folders(f"folders, as you said ({label})", chosen["label"])
+        loose = np.flatnonzero(chosen["label"] == "").tolist()
+        found = Folders(f"folders, as you said ({label})", chosen["label"], loose=loose)
     elif want_labels and label != "none":
         found = _classes(levels, tree)
     if groups is not None:

@@ -86,6 +86,8 @@ def list_files(root: Path) -> Listing:
         except OSError as error:
             listing.refused.append((printable(inside), f"a folder that cannot be read: {error.strerror}"))
             continue
+        if not found and suffix(inside) in IMAGES | TABLES:
+            listing.refused.append((printable(inside), "an empty folder, not a file"))
         for entry in found:
             if entry.name.startswith(".") or entry.name.lower() in LEFT_BEHIND:
                 continue

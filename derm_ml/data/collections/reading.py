@@ -51,6 +51,12 @@ def read_collection(spec: str, reading: Reading, *, labelled: bool = True) -> So
     joined = join_tables(tables, FileIndex(pictures.names), reading.image)
     if tables and (joined is None or joined.several) and without_copies(pictures):
         joined = join_tables(tables, FileIndex(pictures.names), reading.image)
+    if joined is None and not path.is_dir():
+        columns = ", ".join(tables[0].frame.columns[:20])
+        raise UserError(
+            f"data={spec}: it names none of the images beside it (columns: {columns}): put the images it names there, "
+            "say image=COLUMN, or give their folder"
+        )
     if joined is not None and not labelled:
         joined.rows = joined.rows[[FILE]].drop_duplicates()
         draft = bare(spec, pictures, joined.rows[FILE].reset_index(drop=True))

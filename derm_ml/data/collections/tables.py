@@ -15,7 +15,9 @@ from derm_ml.data.files import read_regular
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE = 1 << 16  # characters that the delimiter is judged by
-LARGEST = 1 << 32  # bytes
+LONGEST = 1 << 20  # characters that a header may have
+WIDEST = 5_000  # columns: each is looked at for names of images
+LARGEST = 1 << 30  # bytes
 TITLES = 5  # lines of a title that may stand above the header
 NUMBERED = 50  # columns of one name and a number, above which they are pixels
 
@@ -46,9 +48,13 @@ def read_table(path: Path, name: str) -> Table:
     """
     try:
         content = read_regular(path, limit=LARGEST)
-    except (OSError, ValueError) as error:
+        text, encoding = _decoded(content)
+    except OSError as error:
         raise UnreadableTable(f"cannot be read: {error}") from error
-    text, encoding = _decoded(content)
+    except MemoryError as error:
+        raise UnreadableTable("larger than the memory that is left") from error
+    if len(text) > LONGEST and not set("\r\n") & set(text[:LONGEST]):
+        raise UnreadableTable(f"its first line is longer than {LONGEST:,} characters")
     if not text.strip():
         raise UnreadableTable("empty")
     if match := re.match(r'"?sep=(.)"?\r?\n', text):  # Excel's own first line
@@ -59,13 +65,16 @@ def read_table(path: Path, name: str) -> Table:
     if columns := _numbers_of_one_stem(text[:SAMPLE].partition("\n")[0].split(delimiter)):
         raise UnreadableTable(f"{columns:,} numbered columns: pixels or features, not what is known of images")
     try:
-        width = len(
-            next(csv.reader(io.StringIO(text[:SAMPLE], newline=""), delimiter=delimiter, skipinitialspace=True))
-        )
+        head = io.StringIO(text[:LONGEST], newline="")
+        width = len(next(csv.reader(head, delimiter=delimiter, skipinitialspace=True)))
+        if width > WIDEST:
+            raise UnreadableTable(f"{width:,} columns, more than {WIDEST:,}: not what is known of images")
         frame = pd.read_csv(
             io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
             on_bad_lines="error", header=None, names=range(width + 1),
         )  # fmt: skip
+    except UnreadableTable:
+        raise
     except Exception as error:
         raise UnreadableTable(f"not a table: {' '.join(str(error).split())[:200]}") from error
     beyond = frame.index[frame.iloc[:, width].fillna("") != ""]  # one column more than the header: else these are cut
@@ -80,16 +89,19 @@ def read_table(path: Path, name: str) -> Table:
 
 def _header(cells: list[str]) -> list[str]:
     """Names of columns, each its own: blanks are numbered, and so is a name that is there again."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for number, cell in enumerate(cells):
         name = str(cell).strip().strip("\ufeff") or f"Unnamed: {number}"
-        names.append(name if name not in names else f"{name}.{number}")
-    return names
+        while name in names:
+            name = f"{name}.{number}"
+        names[name] = None
+    return list(names)
 
 
 def _numbers_of_one_stem(header: list[str]) -> int:
     """How many columns there are, where they are `pixel0000`, `pixel0001`, ...; else 0: such tables are large."""
-    stems = Counter(match[1] for name in header if (match := re.fullmatch(r"\W*(\D*)\d+\W*", name)))
+    short = (name for name in header if len(name) < 100)  # the pattern takes the square of a name's length
+    stems = Counter(match[1] for name in short if (match := re.fullmatch(r"\W*(\D*)\d+\W*", name)))
     return len(header) if stems and max(stems.values()) > max(NUMBERED, 0.9 * len(header)) else 0
 
 
@@ -109,6 +121,8 @@ def _decoded(content: bytes) -> tuple[str, str]:
             except UnicodeDecodeError as error:
                 raise UnreadableTable(f"damaged {encoding} text") from error
     head = content[:4096]
+    if b"\0\0\0" in head:
+        raise UnreadableTable("binary, not text")
     if head.count(0) > len(head) // 4:  # UTF-16 without a mark: every other byte of Latin text is 0
         little = head[1::2].count(0) > head[::2].count(0)
         try:
