@@ -108,7 +108,7 @@ def _above(limit: float, maps: Maps, copies: Copies, shapes: np.ndarray, among: 
     """Which of these maps show the same texture so far: most candidates fall here, before the dear steps."""
     maps = maps.part(among)
     value, seen = even_agreement(maps, copies, shapes)
-    return among[(value > limit) & (seen > SEEN) & _sensible(maps)]
+    return np.asarray(among[(value > limit) & (seen > SEEN) & _sensible(maps)])
 
 
 def _sensible(maps: Maps) -> np.ndarray:
