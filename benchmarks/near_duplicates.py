@@ -21,9 +21,10 @@ import pandas as pd
 from planted_copies import KINDS, two_changes
 from statsmodels.stats.proportion import proportion_confint
 
-from derm_ml.data.decoding import decode_whole
-from derm_ml.data.duplicates import WHOLE, describe_picture, join_groups, scored_pairs
+from derm_ml.data.decoding import decode_image, decode_whole
+from derm_ml.data.duplicates import WHOLE, describe_picture, scored_pairs
 from derm_ml.data.duplicates.descriptor import ROW
+from derm_ml.data.groups import join_groups
 from derm_ml.data.sources import open_source
 
 CHANGES = {**KINDS, "two_changes": two_changes}
@@ -34,10 +35,10 @@ def described(task: tuple[bytes, str, int]) -> np.ndarray:
     """The row of a file, or of its copy of a kind."""
     content, kind, seed = task
     cv2.setNumThreads(1)
-    picture = decode_whole(content, LONGEST if kind else WHOLE)
-    if kind:
-        picture = CHANGES[kind](np.ascontiguousarray(picture), np.random.default_rng(seed))
-    return describe_picture(picture)
+    if not kind:
+        return describe_picture(decode_image(content, (), WHOLE).whole)  # as the check does
+    picture = np.ascontiguousarray(decode_whole(content, LONGEST))
+    return describe_picture(decode_image(CHANGES[kind](picture, np.random.default_rng(seed)), (), WHOLE).whole)
 
 
 def planted(args: argparse.Namespace) -> None:
