@@ -14,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from derm_ml.data.cache.arrays import Rows, room
-from derm_ml.data.cache.describing import DTYPE, SHAPE, WHOLE, describe, pairs
+from derm_ml.data.cache.compared import compared
+from derm_ml.data.cache.describing import DTYPE, SHAPE, WHOLE, describe
 from derm_ml.data.cache.kept import DESCRIPTORS, IMAGES, SIZES, Fault, save
 from derm_ml.data.decoding import RefusedImage, decode_image
 from derm_ml.data.source import Source
@@ -123,7 +124,7 @@ def make(source: Source, known: dict[str, str], size: int, building: Path) -> tu
                     rows.append(outcome.digest)
             for each in files:
                 each.finish()
-            near = pairs(np.load(building / DESCRIPTORS, mmap_mode="r", allow_pickle=False))
+            near = compared(rows, np.load(building / DESCRIPTORS, mmap_mode="r", allow_pickle=False))
             save(building, rows, faults, near)
     finally:
         for each in files:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from derm_ml.data.duplicates.descriptor import FINE
+from derm_ml.progress import progress
 
 if TYPE_CHECKING:
     import faiss
@@ -20,7 +21,7 @@ NEIGHBOURS = 8  # nearest blobs looked up for each
 PROBES = 4  # cells of the index searched for each blob
 SAMPLE = 24  # vectors a cell from which the cells are made
 ROUNDS = 4
-BLOCK = 2048  # pictures at once
+BLOCK = 512  # pictures at once
 TURNS = 32
 ALIKE = 0.95  # correlation of two patches at their best turn below which they are not the same place
 
@@ -89,21 +90,23 @@ def matches(table: np.ndarray, border: int | None = None) -> Iterator[Matches]:
     vectors = np.concatenate([invariants(_points(table[s : s + BLOCK])) for s in range(0, len(table), BLOCK)])
     index = _index(vectors)
     start = np.concatenate([[0], np.cumsum(counts)])
-    for s in range(0, len(table), BLOCK):
-        e = min(len(table), s + BLOCK)
-        low, high = start[s], start[e]
-        near = index.search(vectors[low:high].astype(np.float32), NEIGHBOURS + 1)[1]
-        here = np.repeat(np.arange(low, high), near.shape[1])
-        there = near.ravel()
-        keep = (there >= 0) & (owner[here] != owner[there])
-        keep &= (border is None) | ((owner[here] < (border or 0)) != (owner[there] < (border or 0)))
-        here, there = here[keep], there[keep]
-        here, there = np.minimum(here, there), np.maximum(here, there)
-        i, j, p, q = owner[here], owner[there], number[here], number[there]
-        a, b = table["point"][i, p], table["point"][j, q]
-        likeness, turn, mirror = similar(a, b)
-        good = likeness > ALIKE
-        yield Matches(*(v[good] for v in (i, j, p, q, likeness, turn, mirror)))
+    with progress("Looking for near duplicates", len(table)) as bar:
+        for s in range(0, len(table), BLOCK):
+            e = min(len(table), s + BLOCK)
+            low, high = start[s], start[e]
+            near = index.search(vectors[low:high].astype(np.float32), NEIGHBOURS + 1)[1]
+            here = np.repeat(np.arange(low, high), near.shape[1])
+            there = near.ravel()
+            keep = (there >= 0) & (owner[here] != owner[there])
+            keep &= (border is None) | ((owner[here] < (border or 0)) != (owner[there] < (border or 0)))
+            here, there = here[keep], there[keep]
+            here, there = np.minimum(here, there), np.maximum(here, there)
+            i, j, p, q = owner[here], owner[there], number[here], number[there]
+            a, b = table["point"][i, p], table["point"][j, q]
+            likeness, turn, mirror = similar(a, b)
+            good = likeness > ALIKE
+            yield Matches(*(v[good] for v in (i, j, p, q, likeness, turn, mirror)))
+            bar.advance(e - s)
 
 
 def _points(table: np.ndarray) -> np.ndarray:

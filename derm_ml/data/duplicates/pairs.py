@@ -8,6 +8,7 @@ from derm_ml.data.duplicates.consensus import supported
 from derm_ml.data.duplicates.descriptor import ROW
 from derm_ml.data.duplicates.geometry import Copies, Maps, agreement, even_agreement, fitted, proposed
 from derm_ml.data.duplicates.index import Matches, matches
+from derm_ml.progress import progress
 
 SAME = 0.55  # correlation of fine texture above which two pictures are one photograph
 TRIED = 2  # maps of one pair of pictures
@@ -47,8 +48,11 @@ def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int
     chosen = _candidates(every, support, maps, table["copy"], shapes)
     scores = np.zeros(len(chosen))
     # In the order of the pairs: few pictures are held at once.
-    for start in range(0, len(chosen), BLOCK):
-        scores[start : start + BLOCK] = _texture(maps.part(chosen[start : start + BLOCK]), table["copy"], shapes)
+    with progress("Comparing likely copies", len(chosen), "pairs") as bar:
+        for start in range(0, len(chosen), BLOCK):
+            part = chosen[start : start + BLOCK]
+            scores[start : start + BLOCK] = _texture(maps.part(part), table["copy"], shapes)
+            bar.advance(len(part))
     best: dict[tuple[int, int], float] = {}
     for k in np.flatnonzero(scores > SAME):
         pair = int(every.first[chosen[k]]), int(every.second[chosen[k]])
