@@ -134,6 +134,7 @@ def _dataset(
 ) -> ImageDataset:
     near, same = rows_of(table["content"], cache.near), rows_of(table["content"], named)
     report.near_duplicates, report.named_pairs = _names(table, near), _names(table, same)
+    report.warnings += _torn(table, near)
     joined = join_groups(table["group"], np.concatenate([near, same]))
     _, first, joined = np.unique(joined, return_index=True, return_inverse=True)
     report.warnings += doubts(source.records["group"], joined)
@@ -159,6 +160,19 @@ def _dataset(
         source=source,
         sizes=cache.sizes[positions] if len(cache.sizes) else None,
     )
+
+
+def _torn(table: pd.DataFrame, near: np.ndarray) -> list[str]:
+    """A warning about nearly identical images with different labels."""
+    labels = table["label"].to_numpy(dtype=object)
+    first, second = labels[near[:, 0]], labels[near[:, 1]]
+    torn = near[(first != second) & (first != "") & (second != "")]
+    if not len(torn):
+        return []
+    names = table["image_id"]
+    shown = "; ".join(f"{names[i]} ({labels[i]}) and {names[j]} ({labels[j]})" for i, j in torn[:3].tolist())
+    one = "pair of nearly identical images has" if len(torn) == 1 else "pairs of nearly identical images have"
+    return [f"{len(torn):,} {one} different labels, and one of each is likely wrong: {shown}"]
 
 
 def _names(table: pd.DataFrame, pairs: np.ndarray) -> list[tuple[str, str]]:

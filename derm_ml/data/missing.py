@@ -7,6 +7,19 @@ import pandas as pd
 # Compared in lower case and stripped. `UNK` is not here: ISIC 2019 names a class so. Nor is `other`: it is an answer.
 MISSING = (
     *("", "nan", "<na>", "none", "null", "nil", "na", "n/a", "n.a.", "#n/a", "nat"),
+    *(
+        "k.a.",
+        "k. a.",
+        "keine angabe",
+        "unbekannt",
+        "inconnu",
+        "desconocido",
+        "desconhecido",
+        "sconosciuto",
+        "s/d",
+        "n.d.",
+    ),
+    *("not recorded", "unspecified", "not stated"),
     *("unknown", "undefined", "not available", "not specified", "not known", "missing"),
     *("?", "-", "--", "---", ".", "\N{EN DASH}", "\N{EM DASH}"),
 )

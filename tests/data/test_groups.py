@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from derm_ml.data.duplicates import near_pairs, thumbnails
+from derm_ml.data.duplicates import describe_picture, near_pairs
 from derm_ml.data.groups import doubts, join_groups
 from derm_ml.data.missing import cleaned, is_missing
+from derm_ml.data.synthetic import draw
 
 
 def test_near_duplicates_join_groups():
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-    images[7] = np.clip(images[3].astype(int) + 3, 0, 255)
-    assert near_pairs(thumbnails(images), chunk=8) == [(3, 7)]
+    images = [draw(lesion, 0, 128, 0) for lesion in range(8)]
+    images[7] = np.clip(images[3].astype(int) + 3, 0, 255).astype(np.uint8)
+    assert near_pairs(np.stack([describe_picture(each) for each in images])) == [(3, 7)]
     groups = join_groups(pd.Series(["x", "", "x", "y", "", "", "", "z"]), [(3, 7)])
     assert groups[0] == groups[2]
     assert groups[3] == groups[7]

@@ -51,6 +51,7 @@ def take(draft: Draft, label: Choice | None, group: Choice | None, split: Choice
         draft.groups = group.values.reindex(index)
     if split is not None:
         draft.splits = split.values.reindex(index)
+        draft.warnings += split.warnings
     draft.choices.append(("label", label.told if label else "none: the images are read without labels"))
     draft.choices.append(("group", group.told if group else "none is named: each image its own, but for near copies"))
     draft.choices.append(("split", split.told if split else "drawn: none is given"))
@@ -89,7 +90,7 @@ def to_source(draft: Draft, reading: Reading) -> Source:
         draft.choices.append(("classes", told))
         for row in dropped.index[dropped]:
             draft.lost.setdefault(int(row), f"its class is dropped by {reading.classes}")
-    draft.refused += [(image_ids[row], reason) for row, reason in draft.lost.items() if reason]
+    draft.refused += dict.fromkeys((image_ids[row], reason) for row, reason in draft.lost.items() if reason)
     kept = ~draft.files.index.isin(list(draft.lost))
     records = pd.DataFrame(
         {"image_id": image_ids, "label": draft.labels, "group": draft.groups, "split": draft.splits}, dtype="str"

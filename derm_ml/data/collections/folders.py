@@ -173,7 +173,7 @@ def _why_none(levels: list[pd.Series], tree: Tree) -> str:
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     single = any(level[level != ""].nunique() == 1 for level in levels)
     why = "one folder alone is no class" if single and len(levels) == 1 else "the folders' names are no diagnoses"
-    return f"none: {why} ({shown}); label=folder takes them, a table with labels is better"
+    return f"none: {why} ({shown}); if they are, label=folder takes them (folder:2 the second level)"
 
 
 def _patients(found: Folders, levels: list[pd.Series], tree: Tree) -> None:

@@ -91,6 +91,8 @@ def _read(rows: pd.DataFrame, column: str, why: str) -> Choice:
     filled = values[values != ""]
     if len(filled) and (filled.str.startswith(("{", "[")) & filled.str.endswith(("}", "]"))).mean() > DEEP:
         return differential(column, values, why)
+    if len(filled) and filled.str.fullmatch(r"\d+(\.0)?").all():  # 1 and 1.0 are one class
+        values = values.str.replace(r"\.0$", "", regex=True)
     return Choice(values, f"column {column}, {why} ({quoted(values)})", column=column)
 
 

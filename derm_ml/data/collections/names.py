@@ -26,25 +26,36 @@ LABELS = (
 HIERARCHY = re.compile(r"^(diagnosis|dx|iddx|label|class|diagnostic|disease)_?(\d)$")
 
 _WHO = (
-    r"(anon\w*_)?(id_)?((do|de|del|du|di)_)?({})"
+    r"(anon\w*_)?((id|n|no|nr|num|numero|numer|codice|codigo)_)?((do|de|del|du|di)_)?({})"
     r"(_?(id|ids|no|nr|num|number|code|hash|key|uid|identifier|pseudonym|nummer|numero|codigo|codice))?"
 )
 GROUPS = {
     "group": re.compile(r"^groups?$"),
     "patient": re.compile(
         "^"
-        + _WHO.format("patient(s|en|in)?|pat|subject|participant|person|individual|paciente|paziente")
-        + "$|^pid$|^mrn$|^medical_record_number$"
+        + _WHO.format(
+            "patient(s|en|in)?|pat|subject|participant|person|individual|paciente|paziente|pasient|pacjent\\w*|proband|hasta"
+        )
+        + r"$|^pid$|^mrn$|^medical_record_number$|^hospital_(no|nr|number|id)$|^(nhc|ipp)$|^numero_de_dossier$"
+        + r"|^historia_clinica$|^(patient(en)?|pat)_?name$|^(患者|病人|номер_?\s*пациент|пациент).*$"
     ),
-    "case": re.compile("^" + _WHO.format("case") + "$"),
+    "case": re.compile("^" + _WHO.format("case|fall|caso|cas|aufnahme|studien") + "$"),
     "lesion": re.compile("^" + _WHO.format("lesion|mole|naevus|nevus|spot") + "$|^lesion_?group(ing)?s?$"),
 }  # fmt: skip
 
-SPLIT_COLUMNS = _set("split set subset partition fold_name data_split dataset_split usage phase")
+SPLIT_COLUMNS = _set(
+    "split set subset partition fold_name data_split dataset_split usage phase cohort datensatz menge jeu conjunto"
+)
+PERHAPS_SPLITS = re.compile(
+    r"^(is_|in_)?(train|training|val|valid|validation|test|fold|cv_fold|kfold|holdout)(_?set|_?id|_?no)?$"
+)
 SPLIT_WORDS = {
-    "train": "train", "training": "train", "tr": "train", "trn": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val", "validate": "val",
+    "train": "train", "training": "train", "tr": "train", "trn": "train", "derivation": "train",
+    "apprentissage": "train", "entrenamiento": "train", "treino": "train", "addestramento": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val", "validate": "val", "tune": "val", "tuning": "val",
+    "validierung": "val", "validacion": "val", "validacao": "val", "validazione": "val",
     "test": "test", "testing": "test", "tst": "test", "eval": "test", "holdout": "test",
+    "prufung": "test", "prueba": "test", "teste": "test",
 }  # fmt: skip
 
 CLINICAL = {
@@ -67,7 +78,7 @@ AGAIN = " (second table)"  # after the name of a column that another table has w
 MASK_COLUMNS = _set("mask mask_path segmentation segmentation_path lesion_mask")
 NOT_IMAGES = re.compile(r"(^|_)(mask|segmentation|url|uri|href|license|attribution)($|_)")
 IMAGE_COLUMNS = re.compile(
-    r"(^|_)(image|images|img|imgs|file|filename|filepath|path|photo|picture|isic|isic_id|md5hash)(_|$)"
+    r"(^|_)(image|images|img|imgs|file|filename|filepath|path|photo|foto|picture|bild|isic|isic_id|md5hash)\d*(_|$)"
 )
 NO_COLUMN = re.compile(r"^(unnamed_?\d*|index|level_\d+|column_\d+)$")
 SUBMISSIONS = re.compile(r"sample_?submission|submission_?format|example_?submission")
@@ -84,7 +95,9 @@ STRUCTURE = _set(
     "dermatoscopic derm macro macroscopic overview closeup close up smartphone phone mobile microscope polarized "
     "nonpolarized left right before after 2d 3d rgb hospital center centre klinik dump collected cleaned clean "
     "processed preprocessed augmented unlabeled unlabelled labelled labeled public private jpegs pngs bilder "
-    "fotos foto bild imagenes imagens immagini zip extracted skin lesion lesions patient patients case cases "
+    "fotos foto bild imagenes imagens immagini zip extracted skin lesion lesions patient patients "
+    "camera roll screenshots whatsapp papierkorb neu neue face head neck back trunk torso arm arms leg legs "
+    "hand hands foot feet "
     "subject subjects supplementary dcim result results output outputs plot plots figure figures log logs report "
     "reports"
 )
@@ -100,7 +113,7 @@ def plain(name: str) -> str:
     """A name for comparing: lower case, without accents, words joined by `_`."""
     text = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()))
     text = "".join(c for c in text if not unicodedata.combining(c)).lower()
-    return re.sub(r"[^a-z0-9]+", "_", text).strip("_") if text.isascii() else text
+    return re.sub(r"[\W_]+", "_", text).strip("_")
 
 
 def words(name: str) -> list[str]:

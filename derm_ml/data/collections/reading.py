@@ -22,6 +22,7 @@ from derm_ml.data.collections.naming import FILE
 from derm_ml.data.collections.pictures import Pictures, beside_table, in_folder, without_copies
 from derm_ml.data.collections.splits import find_split
 from derm_ml.data.collections.tables import Table, UnreadableTable, read_table
+from derm_ml.data.collections.unread import listed, may_be_patients, unread_columns
 from derm_ml.data.collections.unused import refuse_ignored_tables, refuse_stray_tables, say_tables
 from derm_ml.data.source import Reading, Source
 from derm_ml.errors import UserError
@@ -115,6 +116,15 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
     draft.metadata, origins = find_metadata(rows, taken)
     if origins:
         draft.choices.append(("also known", ", ".join(f"{name} ({column})" for name, column in origins.items())))
+    said = " ".join(choice.told for choice in (label, group, split) if choice is not None) + ","
+    unread = unread_columns(rows, [*joined.columns, *origins.values()], said)
+    if unread:
+        draft.choices.append(("not read", f"column{'s' * (len(unread) > 1)} {listed(unread)}"))
+    if group is None and (perhaps := may_be_patients(rows, unread, draft.labels)):
+        draft.warnings.append(
+            f"no column is called a patient or lesion, and {', '.join(perhaps[:5])} may be one (each value is of "
+            f"a few images, of one diagnosis): group={perhaps[0]} keeps them in one split"
+        )
     draft.pairs = joined.pairs
     mask_column(draft, rows)
     one_row_an_image(draft)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from derm_ml.data.collections.choice import Choice, by_value, column_named, quoted
-from derm_ml.data.collections.names import SPLIT_COLUMNS, SPLIT_WORDS, plain, split_of
+from derm_ml.data.collections.names import PERHAPS_SPLITS, SPLIT_COLUMNS, SPLIT_WORDS, plain, split_of
 from derm_ml.data.collections.naming import SPLIT
 from derm_ml.errors import UserError
+
+MOST_WORDS = 8  # distinct values up to which a column of any name may be a split
 
 
 def find_split(rows: pd.DataFrame | None, folders: pd.Series, asked: str) -> Choice | None:
@@ -29,12 +31,19 @@ def find_split(rows: pd.DataFrame | None, folders: pd.Series, asked: str) -> Cho
         return Choice(
             _words(rows[column], column, strict=True), f"column {column}, as you said ({quoted(rows[column])})"
         )
+    doubts: list[str] = []
     if not asked and rows is not None:
         for column in rows.columns:
-            if not column.startswith(" ") and plain(column) in SPLIT_COLUMNS and (rows[column] != "").any():
-                words = _words(rows[column], column, strict=plain(column) == "split")
-                if words is not None and (words != "").any():
-                    return Choice(words, f"column {column} ({quoted(words)})")
+            if column.startswith(" ") or not (rows[column] != "").any():
+                continue
+            words = _words(rows[column], column, strict=plain(column) == "split")
+            if (words != "").any() and (plain(column) in SPLIT_COLUMNS or words.nunique() > 1):
+                return Choice(words, f"column {column} ({quoted(words)})", column=column)
+            if plain(column) in SPLIT_COLUMNS or PERHAPS_SPLITS.match(plain(column)):
+                doubts.append(
+                    f"column {column} ({quoted(rows[column])}) may be a split, and is not read as one: "
+                    "name its values train, val and test to use it"
+                )
         if (rows[SPLIT] != "").any():
             return Choice(
                 rows[SPLIT].astype(object), f"by the table or list that an image is in ({quoted(rows[SPLIT])})"
@@ -42,14 +51,16 @@ def find_split(rows: pd.DataFrame | None, folders: pd.Series, asked: str) -> Cho
     codes, unique = pd.factorize(folders)
     told = pd.Series(pd.array([_of_path(folder) for folder in unique], dtype="str").take(codes), index=folders.index)
     if not (told != "").any() or (told.nunique() < 2 and not asked):
-        return None
+        return Choice(pd.Series("", index=folders.index), "drawn: none is given", doubts) if doubts else None
     return Choice(told, f"by folders ({quoted(told)})")
 
 
 def _words(values: pd.Series, column: str, *, strict: bool) -> pd.Series:
     """A column's words as train, val and test; any other word is refused, or the column is no split."""
     text = values.str.lower()
-    known = {word: SPLIT_WORDS.get(word) or split_of(word) for word in text.unique() if word}
+    if not strict and text.nunique() > MOST_WORDS:
+        return pd.Series("", index=values.index)
+    known = {word: SPLIT_WORDS.get(plain(word)) or split_of(word) for word in text.unique() if word}
     other = sorted(word for word, split in known.items() if not split)
     if other and strict:
         raise UserError(

@@ -83,8 +83,24 @@ def read_table(path: Path, name: str) -> Table:
     frame = frame.iloc[:, :width]
     frame.columns = _header(frame.iloc[0].fillna("").tolist())
     frame = frame.iloc[1:].reset_index(drop=True).fillna("")
+    frame = _without_repeated(frame)
     told = f"{DELIMITERS.get(delimiter, delimiter)}-separated" if len(frame.columns) > 1 else "one column"
     return Table(name, frame, told if encoding == "utf-8" else f"{told}, {encoding}")
+
+
+def _without_repeated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of columns of one name one, where they say the same.
+
+    Raises:
+        UnreadableTable: they differ.
+    """
+    for number, column in enumerate(frame.columns):
+        name = str(column).removesuffix(f".{number}")
+        if name != column and name in frame and not name.startswith("Unnamed"):
+            if not (frame[name] == frame[column]).all():
+                raise UnreadableTable(f"two columns are called {name}, and differ: give each a name of its own")
+            frame = frame.drop(columns=column)
+    return frame
 
 
 def _header(cells: list[str]) -> list[str]:

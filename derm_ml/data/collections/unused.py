@@ -90,4 +90,10 @@ def say_tables(draft: Draft, joined: Joined | None, tables: Sequence[Table], unr
     left = [name for name in left if suffix(name) in TABLES]
     if left:
         draft.choices.append(("tables left alone", f"{', '.join(left[:10])}: they tell nothing of the images"))
+    odd = sorted(label for label in draft.labels.unique() if not label.isascii())
+    if odd and any("Latin-1" in told[name] for name in told if joined and name in joined.used):
+        draft.warnings.append(
+            f"a table is not UTF-8 and was read as Latin-1: look at the classes {', '.join(map(repr, odd[:4]))}; "
+            "where they are wrong, save the table as UTF-8"
+        )
     draft.warnings += [f"{name} is no table that can be read: {reason}" for name, reason in unreadable.items()]

@@ -121,7 +121,7 @@ def isic2017(root: Path) -> Miniature:
         rows.append(
             {"image_id": image, "melanoma": f"{float(n % 3 == 0)}", "seborrheic_keratosis": f"{float(n % 3 == 1)}"}
         )
-        made.image(f"ISIC-2017_Training_Data/{image}.jpg", Shot(str(float(n % 3 == 0)), "", mask=True))
+        made.image(f"ISIC-2017_Training_Data/{image}.jpg", Shot(str(int(n % 3 == 0)), "", mask=True))
         made.image(f"ISIC-2017_Training_Data/{image}_superpixels.png")
         write_mask(root / "ISIC-2017_Training_Part1_GroundTruth" / f"{image}_segmentation.png")
     made.table("ISIC-2017_Training_Part3_GroundTruth.csv", list(rows[0]), rows)
