@@ -100,7 +100,7 @@ def test_whatever_a_read_raises_is_that_images_refusal(folder: Counting):
 def test_a_decoder_that_fails_oddly_is_that_images_refusal(folder: Counting, monkeypatch):
     real = making.decode_image
 
-    def odd(content, sizes):
+    def odd(content, sizes, whole):
         if content == photograph(5):
             raise ZeroDivisionError("in a decoder")
         return real(content, sizes)
