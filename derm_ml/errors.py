@@ -1,4 +1,19 @@
-"""The one exception whose message is meant for the person at the keyboard."""
+"""The one exception whose message is meant for the person at the keyboard, and text that any terminal can show."""
+
+
+def printable(text: str) -> str:
+    """The text for any terminal, CSV and JSON: control characters, and bytes of a name that are no UTF-8, escaped."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    byte = ord(char) - 0xDC00  # the surrogate that stands for a byte, PEP 383
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(char)[1:-1]
+
+
+def one_line(message: str) -> str:
+    """The message on one line of printable text: names in files may hold any character."""
+    return printable(" ".join(message.split()))
 
 
 class UserError(ValueError):
@@ -8,7 +23,7 @@ class UserError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class NoEncoder(UserError):

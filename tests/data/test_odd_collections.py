@@ -17,8 +17,9 @@ from file_makers import dicom
 from miniatures import Miniature
 from odd_files import plant
 
-from derm_ml.data.collections.listing import LEFT_BEHIND, printable
+from derm_ml.data.collections.listing import LEFT_BEHIND
 from derm_ml.data.dataset import ImageDataset, prepare
+from derm_ml.errors import printable
 
 Builder = Callable[[Path], Miniature]
 BUILDERS: list[Builder] = [*published_isic.BUILDERS, *published_archive.BUILDERS, *published.BUILDERS]

@@ -69,16 +69,16 @@ def test_too_few_images_are_studied_without_scores(setting):
 def test_images_without_labels_agree_with_nobody(tmp_path):
     rng = np.random.default_rng(0)
     rows = []
-    for number in range(60):
+    for number in range(90):
         Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
-        rows.append((f"{number}.png", "", ["train", "val"][number % 2]))
+        rows.append((f"{number}.png", "", ["train", "val", "test"][number % 3]))
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
     table.to_csv(tmp_path / "none.csv", index=False)
     study = study_latents(vae_of(3), setting_of(str(tmp_path / "none.csv")))
     assert np.isnan(study.agreement)
     extra = save_latents(study, tmp_path / "none")
     assert not any("class" in line for line in extra.sentences)
-    table.loc[:19, "label"] = "a"
+    table.loc[:29, "label"] = "a"
     table.to_csv(tmp_path / "some.csv", index=False)
     study = study_latents(vae_of(3), setting_of(str(tmp_path / "some.csv")))
     assert 0 <= study.agreement < 0.9

@@ -8,6 +8,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from derm_ml.errors import printable
+
 IMAGES = frozenset(
     {
         ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib",
@@ -45,14 +47,6 @@ class Listing:
     archives: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
-
-
-def printable(name: str) -> str:
-    """The name as text for any terminal, CSV and JSON: bytes that are no UTF-8 and control characters escaped."""
-    if name.isascii() and name.isprintable():
-        return name
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def is_document(name: str) -> bool:

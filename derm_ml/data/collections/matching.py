@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from derm_ml.data.collections.listing import IMAGES, printable
+from derm_ml.data.collections.listing import IMAGES
 from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
+from derm_ml.errors import printable
 
 MISSING, SEVERAL = -1, -2
 FULL = 50_000  # rows up to which every value of every column is looked up; of more, so many

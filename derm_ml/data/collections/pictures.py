@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from derm_ml.data.collections.listing import Listing, is_document, list_files, printable, suffix
+from derm_ml.data.collections.listing import Listing, is_document, list_files, suffix
 from derm_ml.data.collections.masks import sort_masks
 from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.files import read_regular
+from derm_ml.errors import printable
 
 # Kept beside a JPEG or PNG of the same picture. (x.png beside x.jpg may as well be a mask of it.)
 ORIGINALS = frozenset({".dcm", ".dicom", ".tif", ".tiff", ".heic", ".heif", ".hif", ".bmp"})

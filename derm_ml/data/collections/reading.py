@@ -15,7 +15,7 @@ from derm_ml.data.collections.joining import Joined, join_tables
 from derm_ml.data.collections.labels import find_label
 from derm_ml.data.collections.layouts import Layout, recognise
 from derm_ml.data.collections.legend import with_legend
-from derm_ml.data.collections.listing import TABLES, printable, suffix
+from derm_ml.data.collections.listing import TABLES, suffix
 from derm_ml.data.collections.matching import FileIndex
 from derm_ml.data.collections.metadata import find_metadata
 from derm_ml.data.collections.naming import FILE
@@ -25,7 +25,7 @@ from derm_ml.data.collections.tables import Table, UnreadableTable, read_table
 from derm_ml.data.collections.unread import listed, may_be_patients, unread_columns
 from derm_ml.data.collections.unused import refuse_ignored_tables, refuse_stray_tables, say_tables
 from derm_ml.data.source import Reading, Source
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, printable
 
 
 def read_collection(spec: str, reading: Reading, *, labelled: bool = True) -> Source:

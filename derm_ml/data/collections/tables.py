@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from derm_ml.data.files import read_regular
+from derm_ml.errors import one_line
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE = 1 << 16  # characters that the delimiter is judged by
@@ -23,7 +24,10 @@ NUMBERED = 50  # columns of one name and a number, above which they are pixels
 
 
 class UnreadableTable(ValueError):
-    """The file is no table; the message is the reason."""
+    """The file is no table; the message is the reason, on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def read_table(path: Path, name: str) -> Table:
     except UnreadableTable:
         raise
     except Exception as error:
-        raise UnreadableTable(f"not a table: {' '.join(str(error).split())[:200]}") from error
+        raise UnreadableTable(f"not a table: {str(error)[:200]}") from error
     beyond = frame.index[frame.iloc[:, width].fillna("") != ""]  # one column more than the header: else these are cut
     if len(beyond):
         raise UnreadableTable(f"row {beyond[0] + 1:,} has more cells than the header's {width}: quote what has a comma")

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from derm_ml.data.collections.draft import Draft
 from derm_ml.data.collections.folders import read_folders
 from derm_ml.data.collections.joining import Joined
-from derm_ml.data.collections.listing import SHEETS, TABLES, is_document, printable, suffix
+from derm_ml.data.collections.listing import SHEETS, TABLES, is_document, suffix
 from derm_ml.data.collections.matching import SEVERAL, FileIndex
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.source import Reading
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, printable
 
 COVERED = 0.5  # of the photographs that tables must name to be the collection's
 
