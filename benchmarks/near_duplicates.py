@@ -24,6 +24,7 @@ from statsmodels.stats.proportion import proportion_confint
 from derm_ml.data.decoding import decode_image, decode_whole
 from derm_ml.data.duplicates import WHOLE, describe_picture, scored_pairs
 from derm_ml.data.duplicates.descriptor import ROW
+from derm_ml.data.duplicates.view import OUTSIDE, SIDE
 from derm_ml.data.groups import join_groups
 from derm_ml.data.sources import open_source
 
@@ -97,23 +98,28 @@ def _named(row: int, ids: list[str], drawn: np.ndarray, kinds: np.ndarray) -> st
 
 
 def scaled(args: argparse.Namespace) -> None:
-    """Print time and peak memory of the search among drawn rows: real ones whose keypoints are perturbed."""
+    """Print time and peak memory of the search among drawn rows: two real pictures turned and laid on each other."""
     source = open_source(args.collection)
     ids = source.records["image_id"].tolist()[:2000]
     base = np.stack([described((source.read(name), "", 0)) for name in ids]).view(ROW).reshape(-1)
     for count in (int(text) for text in args.scale.split(",")):
         rng = np.random.default_rng(args.seed)
         rows = base[rng.integers(len(base), size=count)]
-        for part in ("zero", "re", "im"):
-            noise = rng.integers(-25, 26, rows["point"][part].shape, dtype=np.int8)
-            rows["point"][part] = np.clip(rows["point"][part].astype(np.int16) + noise, -127, 127)
-        for part in ("x", "y"):
-            rows["point"][part] = rng.permuted(rows["point"][part], axis=1)
+        for row, other in zip(rows, rng.integers(len(base), size=count), strict=True):
+            second = _turned(base[other]["copy"], float(rng.uniform(0, 360)))
+            mixed = 0.7 * _turned(row["copy"], float(rng.uniform(0, 360))) + 0.7 * second
+            row["copy"] = np.where(row["copy"] == OUTSIDE, OUTSIDE, np.clip(np.round(mixed), -120, 120))
         start, used = time.perf_counter(), time.process_time()
         found = scored_pairs(rows.view(np.uint8).reshape(count, -1))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         spent = f"{time.perf_counter() - start:.0f} s, {time.process_time() - used:.0f} s of processor time"
         print(f"{count:,} pictures: {spent}, peak {peak:,.0f} MiB, {len(found):,} pairs", flush=True)
+
+
+def _turned(copy: np.ndarray, angle: float) -> np.ndarray:
+    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), angle, 1.3)
+    values = np.where(copy == OUTSIDE, 0, copy).astype(np.float32)
+    return np.asarray(cv2.warpAffine(values, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT))
 
 
 if __name__ == "__main__":

@@ -1,62 +1,91 @@
-"""Matches of two pictures that agree on one map: what most chance matches lack."""
+"""How one picture lies in another: places that look alike vote for one similarity, by pairs of them (RANSAC's way)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from derm_ml.data.duplicates.descriptor import STEP
-from derm_ml.data.duplicates.index import Matches
+from derm_ml.data.duplicates.network import CELL, PLACES, UNIT
 
-LOOKED = 8  # matches of one pair of pictures that are compared with each other, by likeness
-OCTAVES, RADIANS = 0.35, 0.6  # by which two matches' scales and turns may differ
-SLACK, PIXELS = 0.3, 2.0  # by which a place may miss: share of the distance, and pixels of 96
-APART = 0.7  # scales of the blob: nearer ones are the same blob
+KEPT = 48  # mutual matches of two pictures, the most alike
+DRAWN = 14  # of these, whose pairs propose a similarity each
+ALIKE = 0.35  # likeness of two places below which they are no match
+APART = 12.0  # px between two matches that propose
+SCALES = (0.45, 2.2)
+NEAR = 6.0  # px by which a match may miss, of the larger picture
+STIFF = 200.0  # px^2: how much the affine fit keeps to the similarity
+_ONE, _OTHER = np.triu_indices(DRAWN, 1)
+_PLACES = ((np.arange(PLACES**2) % PLACES) + 1j * (np.arange(PLACES**2) // PLACES)).astype(np.complex64) * CELL + (
+    CELL - 1
+) / 2 * (1 + 1j)
 
 
-def supported(points: np.ndarray, found: Matches) -> tuple[np.ndarray, np.ndarray]:
-    """How many other matches of the same two pictures support each.
+@dataclass(frozen=True)
+class Agreed:
+    """Of n pairs: summed likeness of the matches that agree, and their affine map q = linear @ p + shift, px (x, y)."""
+
+    votes: np.ndarray  # float32 [n]
+    linear: np.ndarray  # float32 [n, 2, 2]
+    shift: np.ndarray  # float32 [n, 2]
+
+    def part(self, keep: np.ndarray) -> Agreed:
+        return Agreed(self.votes[keep], self.linear[keep], self.shift[keep])
+
+
+def agreed(first: np.ndarray, second: np.ndarray) -> Agreed:
+    """The map of each pair that most matches agree on.
 
     Args:
-        points: structured [n, k], the keypoints of every picture. found: matches, any order.
-
-    Returns:
-        int64 [m], the matches ordered by pair and likeness; int64 [m], each one's support in that order.
+        first, second: int8 [n, p, c], the places of the two pictures by `CopyNetwork`.
     """
-    key = found.first * len(points) + found.second
-    order = np.lexsort((found.second_point, found.first_point, -found.likeness, key))
-    key = key[order]
-    a = points[found.first[order], found.first_point[order]]
-    b = points[found.second[order], found.second_point[order]]
-    place_a, place_b, size_a, size_b = _place(a), _place(b), _size(a), _size(b)
-    ratio, turn, mirror = size_b / size_a, found.turn[order], found.mirror[order]
-    support = np.zeros(len(order), np.int64)
-    for lag in range(1, min(LOOKED, len(order) - 1) + 1):
-        k = np.flatnonzero(key[:-lag] == key[lag:])
-        m = k + lag
-        angle = np.abs((turn[k] - turn[m] + np.pi) % (2 * np.pi) - np.pi)
-        agree = (mirror[k] == mirror[m]) & (np.abs(np.log2(ratio[k] / ratio[m])) < OCTAVES) & (angle < RADIANS)
-        k, m = k[agree], m[agree]
-        away, seen = place_a[m] - place_a[k], place_b[m] - place_b[k]
-        distance = np.hypot(*away.T)
-        missed = np.hypot(*(turned(away, turn[k], mirror[k]) * ratio[k, None] - seen).T)
-        near = missed < SLACK * distance * ratio[k] + PIXELS * np.maximum(ratio[k], 1)
-        other = distance > APART * np.maximum(size_a[k], size_a[m])
-        other |= np.abs(np.log2(size_a[k] / size_a[m])) > 0.8
-        np.add.at(support, k[near & other], 1)
-        np.add.at(support, m[near & other], 1)
-    return order, support
+    a, b, like = _matches(first, second)
+    plain, mirrored = _voted(a, b, like), _voted(np.conj(a), b, like)
+    mirror = mirrored[0] > plain[0]
+    votes, ratio = (np.where(mirror, m, p) for m, p in zip(mirrored[:2], plain[:2], strict=True))
+    agree = np.where(mirror[:, None], mirrored[2], plain[2])
+    sign = np.where(mirror, -1, 1)
+    linear = np.stack([ratio.real, -sign * ratio.imag, ratio.imag, sign * ratio.real], axis=1).reshape(-1, 2, 2)
+    return Agreed(votes.astype(np.float32), *_affine(a, b, agree * like, linear.astype(np.float32)))
 
 
-def turned(vectors: np.ndarray, turn: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """Vectors [n, 2] (x, y) of the first picture as the second shows them, but for scale."""
-    x, y = vectors.T
-    c, s = np.cos(turn), np.sin(turn)
-    return np.stack([c * x + s * y, np.where(mirror, s * x - c * y, c * y - s * x)], axis=1)
+def _matches(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places that are each other's most alike: complex64 [n, k] of each picture, px; likeness [n, k], 0 is none."""
+    alike = first.astype(np.float32) @ (second.astype(np.float32) / UNIT**2).transpose(0, 2, 1)
+    there = alike.argmax(axis=2)
+    best = np.take_along_axis(alike, there[:, :, None], axis=2)[:, :, 0]
+    mutual = np.take_along_axis(alike.max(axis=1), there, axis=1) == best
+    best = np.where(mutual & (best > ALIKE), best, np.float32(0))
+    kept = np.argsort(-best, axis=1, kind="stable")[:, :KEPT]
+    like, there = np.take_along_axis(best, kept, axis=1), np.take_along_axis(there, kept, axis=1)
+    return _PLACES[kept], _PLACES[there], like
 
 
-def _place(points: np.ndarray) -> np.ndarray:
-    return np.stack([points["x"], points["y"]], axis=1).astype(np.float32) / 2
+def _voted(a: np.ndarray, b: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The similarity b = ratio * a + shift of most votes: votes and ratio, [n] each, and who agrees, bool [n, k]."""
+    wide, seen = a[:, _OTHER] - a[:, _ONE], b[:, _OTHER] - b[:, _ONE]
+    sound = (like[:, _OTHER] > 0) & (like[:, _ONE] > 0) & (np.abs(wide) > APART) & (np.abs(seen) > APART)
+    ratio = np.where(sound, seen, 0) / np.where(sound, wide, 1)
+    scale = np.abs(ratio)
+    sound &= (scale > SCALES[0]) & (scale < SCALES[1])
+    shift = b[:, _ONE] - ratio * a[:, _ONE]
+    missed = np.abs(ratio[:, :, None] * a[:, None] + shift[:, :, None] - b[:, None])
+    agree = (missed < NEAR * np.maximum(1, scale)[:, :, None]) & (like[:, None] > 0)
+    votes = np.where(sound, (agree * like[:, None]).sum(axis=2), 0)
+    best, each = votes.argmax(axis=1), np.arange(len(votes))
+    return votes[each, best], ratio[each, best], agree[each, best]
 
 
-def _size(points: np.ndarray) -> np.ndarray:
-    return np.asarray(2 ** ((points["scale"].astype(np.float32) - 64) / STEP))
+def _affine(a: np.ndarray, b: np.ndarray, weight: np.ndarray, linear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted least squares fit of the matches, near the given similarity."""
+    total = weight.sum(axis=1)
+    p, q = (np.stack([z.real, z.imag], axis=2).astype(np.float32) for z in (a, b))
+    middle_p, middle_q = ((weight[:, :, None] * v).sum(axis=1) / np.maximum(total, 1e-6)[:, None] for v in (p, q))
+    p, q = p - middle_p[:, None], q - middle_q[:, None]
+    own = np.einsum("nk,nki,nkj->nij", weight, p, p) + STIFF * np.eye(2, dtype=np.float32)
+    across = np.einsum("nk,nki,nkj->nij", weight, q, p) + STIFF * linear
+    fit = (across @ np.linalg.inv(own)).astype(np.float32)
+    found = total > 0
+    linear = np.where(found[:, None, None], fit, np.eye(2, dtype=np.float32))
+    moved = middle_q - np.einsum("nij,nj->ni", linear, middle_p)
+    return linear.astype(np.float32), np.where(found[:, None], moved, 0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Whether two pictures are one: a map that a match of blobs proposes, fitted, and how well they agree under it."""
+"""Whether two pictures are one: a map that places propose, fitted, and how well they agree under it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from derm_ml.data.duplicates.descriptor import LEVELS, OUTSIDE, STEP
-from derm_ml.data.duplicates.index import Matches
+from derm_ml.data.duplicates.consensus import Agreed
+from derm_ml.data.duplicates.view import LEVELS, OUTSIDE, corner
 
 GRID = 24  # points a side of the first picture at which two pictures are compared
 FINE, AROUND = 2.0, 5.0  # px of 96: texture is finer than the first, its contrast is taken within the second
@@ -34,26 +34,31 @@ class Maps:
         return Maps(self.source[keep], self.target[keep], self.linear[keep], self.shift[keep])
 
 
-def proposed(found: Matches, points: np.ndarray) -> Maps:
-    """The similarities that put one blob of a match on the other, of the keypoints [n, k] of every picture."""
-    i, j, turn = found.first, found.second, found.turn
-    a, b = points[i, found.first_point], points[j, found.second_point]
-    pa = np.stack([a["x"], a["y"]], axis=1).astype(np.float32) / 2
-    pb = np.stack([b["x"], b["y"]], axis=1).astype(np.float32) / 2
-    scale = 2 ** ((b["scale"].astype(np.float32) - a["scale"].astype(np.float32)) / STEP)
-    c, s = np.cos(turn), np.sin(turn)
-    sign = np.where(found.mirror, -1.0, 1.0)
-    linear = np.stack([np.stack([c, s], 1), np.stack([-sign * s, sign * c], 1)], axis=1) * scale[:, None, None]
-    linear = linear.astype(np.float32)
-    shift = pb - np.einsum("nij,nj->ni", linear, pa)
-    back = scale > 1
-    inverse = np.linalg.inv(linear)
-    other = -np.einsum("nij,nj->ni", inverse, shift)
+def of_wholes(found: Agreed, middles: np.ndarray, shapes: np.ndarray) -> Agreed:
+    """The maps of whole pictures where the first view, `middles` bool [n], was a picture's `middle`.
+
+    `shapes` are of the first pictures, [n, 2] (height, width).
+    """
+    corners = np.array([corner(*shape)[::-1] for shape in shapes.tolist()]).reshape(-1, 2)
+    zoom = shapes[:, ::-1] / (shapes[:, ::-1] - 2 * corners)
+    # View pixel (x + 0.5) * zoom of the enlarged middle is x + 0.5 + corner of the whole.
+    scale = np.where(middles[:, None], zoom, 1)
+    start = np.where(middles[:, None], -(corners - 0.5) * zoom - 0.5, 0)
+    linear = (found.linear * scale[:, None, :]).astype(np.float32)
+    shift = (found.shift + np.einsum("nij,nj->ni", found.linear, start)).astype(np.float32)
+    return Agreed(found.votes, linear, shift)
+
+
+def proposed(pairs: np.ndarray, found: Agreed) -> Maps:
+    """The maps of pairs, int64 [n, 2], from the picture that is mapped to the smaller image."""
+    larger = np.abs(np.linalg.det(found.linear)) > 1
+    inverse = np.linalg.inv(found.linear)
+    back = -np.einsum("nij,nj->ni", inverse, found.shift)
     return Maps(
-        np.where(back, j, i),
-        np.where(back, i, j),
-        np.where(back[:, None, None], inverse, linear).astype(np.float32),
-        np.where(back[:, None], other, shift).astype(np.float32),
+        np.where(larger, pairs[:, 1], pairs[:, 0]),
+        np.where(larger, pairs[:, 0], pairs[:, 1]),
+        np.where(larger[:, None, None], inverse, found.linear).astype(np.float32),
+        np.where(larger[:, None], back, found.shift).astype(np.float32),
     )
 
 
@@ -111,22 +116,10 @@ def _halved(picture: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
 
 
-def agreement(maps: Maps, copies: Copies, shapes: np.ndarray, grid: int = GRID) -> tuple[np.ndarray, np.ndarray]:
-    """Correlation of the pictures where both are seen, [n], and the share of the first seen in the second."""
-    x, y = _grid(shapes[maps.source], grid)
-    first, _, _, own = copies.at(maps.source, x, y)
-    second, _, _, seen = copies.at(maps.target, *_mapped(maps, x, y))
-    both = (own & seen).astype(np.float32)
-    count = np.maximum(both.sum(axis=1), 1)
-    a = (first - ((first * both).sum(axis=1) / count)[:, None]) * both
-    b = (second - ((second * both).sum(axis=1) / count)[:, None]) * both
-    power = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-    share = both.sum(axis=1) / np.maximum(own.sum(axis=1), 1)
-    return np.asarray((a * b).sum(axis=1) / np.maximum(power, 1e-3)), np.asarray(share)
-
-
 def even_agreement(maps: Maps, copies: Copies, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `agreement`, the mean over parts of the picture: one strong edge, a lesion's outline, cannot carry it alone.
+    """Correlation of the pictures where both are seen, [n], and the share of the first seen in the second.
+
+    The mean over parts of the picture: one strong edge, a lesion's outline, cannot carry it alone.
 
     A part weighs as its contrast, at most as `CAP` of the middle part's.
     """

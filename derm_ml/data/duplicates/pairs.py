@@ -1,27 +1,26 @@
-"""Near duplicates among many pictures: candidates from the index, kept where a fitted map shows the same texture."""
+"""Near duplicates among many pictures: the most alike by the network, kept where a fitted map shows one texture."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from derm_ml.data.duplicates.consensus import supported
+from derm_ml.data.duplicates.consensus import agreed
 from derm_ml.data.duplicates.descriptor import ROW
-from derm_ml.data.duplicates.geometry import Copies, Maps, agreement, even_agreement, fitted, proposed
-from derm_ml.data.duplicates.index import Matches, matches
+from derm_ml.data.duplicates.geometry import Copies, Maps, even_agreement, fitted, of_wholes, proposed
+from derm_ml.data.duplicates.index import neighbours, whitened
+from derm_ml.data.duplicates.network import PLACE, PLACES, VECTOR, CopyNetwork
+from derm_ml.data.duplicates.view import middle
 from derm_ml.progress import progress
 
 SAME = 0.55  # correlation of fine texture above which two pictures are one photograph
-TRIED = 2  # maps of one pair of pictures
-SUPPORT = 2  # other matches that agree with a map, for it to be tried at once
-SINGLE, COARSE = 0.97, 0.82  # likeness and coarse correlation that a match with less support must have
-ROUGH, HOPEFUL = (
-    0.60,
-    0.22,
-)  # even correlation at 48 px, and of the fine texture before its fit, below which it is given up
+VOTES = 3.0  # for one map, below which it is not fitted
+ROUGH, HOPEFUL = 0.60, 0.22  # even correlation at 48 px, and of fine texture before its fit, below which it is given up
 SEEN = 0.4  # of the first field of view, that the second must show
 SCALES = (0.4, 1.6)  # of a fitted map, in both directions
 PRESSED = 1.5  # ratio of these: a picture pressed into a square has 1.33
-BLOCK = 512  # maps fitted at once
+BATCH, BLOCK = 32, 512  # pictures, and pairs, at once
 
 
 def near_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, int]]:
@@ -36,51 +35,71 @@ def near_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, 
 
 def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, int, float]]:
     """`near_pairs`, each with the correlation of its fine texture."""
-    table = np.ascontiguousarray(rows).view(ROW).reshape(-1)
-    found = list(matches(table, between))
-    if not found or not sum(len(part.first) for part in found):
+    if len(rows) < 2:
         return []
-    every = Matches.joined(found)
-    order, support = supported(table["point"], every)
-    every = every.part(order)
-    maps = proposed(every, table["point"])
-    shapes = np.stack([table["height"], table["width"]], axis=1).astype(np.float32)
-    chosen = _candidates(every, support, maps, table["copy"], shapes)
-    scores = np.zeros(len(chosen))
+    table = np.ascontiguousarray(rows).view(ROW).reshape(-1)
+    seen = _seen(table)
+    pairs = _likely(seen, between)
+    scores = np.zeros(len(pairs))
     # In the order of the pairs: few pictures are held at once.
-    with progress("Comparing likely copies", len(chosen), "pairs") as bar:
-        for start in range(0, len(chosen), BLOCK):
-            part = chosen[start : start + BLOCK]
-            scores[start : start + BLOCK] = _texture(maps.part(part), table["copy"], shapes)
+    with progress("Comparing likely copies", len(pairs), "pairs") as bar:
+        for start in range(0, len(pairs), BLOCK):
+            part = pairs[start : start + BLOCK]
+            scores[start : start + len(part)] = _compared(part, seen, table)
             bar.advance(len(part))
     best: dict[tuple[int, int], float] = {}
     for k in np.flatnonzero(scores > SAME):
-        pair = int(every.first[chosen[k]]), int(every.second[chosen[k]])
-        best[pair] = max(best.get(pair, 0.0), float(scores[k]))
+        i, j = (pairs[k] % len(table)).tolist()
+        best[min(i, j), max(i, j)] = max(best.get((min(i, j), max(i, j)), 0), float(scores[k]))
     return [(i, j, score) for (i, j), score in sorted(best.items())]
 
 
-def _candidates(every: Matches, support: np.ndarray, maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """Numbers of the matches to be fitted, in the order of the pairs: the best supported, else coarsely alike ones."""
-    pair = every.first * len(shapes) + every.second
-    best = np.lexsort((-every.likeness, -support, pair))
-    rank = np.arange(len(best)) - np.repeat(*_runs(pair[best]))
-    strong = support[best] >= SUPPORT
-    kept = best[strong & (rank < TRIED)]
-    alone = best[~strong & (rank == 0) & (every.likeness[best] > SINGLE)]
-    alike = []
-    small = Copies(copies, 2)
-    for start in range(0, len(alone), 8192):
-        part = alone[start : start + 8192]
-        value, seen = agreement(maps.part(part), small, shapes, 8)
-        alike.append(part[(value > COARSE) & (seen > SEEN)])
-    return np.sort(np.concatenate([kept, *alike]))
+@dataclass(frozen=True)
+class Seen:
+    """Of n pictures by the network: vectors [2n, d] and places [2n, p, c], of the wholes and then of their middles."""
+
+    vectors: np.ndarray
+    places: np.ndarray
 
 
-def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each run of equal values starts, and its length."""
-    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(values) else np.empty(0, int)
-    return starts, np.diff(np.concatenate([starts, [len(values)]]))
+def _seen(table: np.ndarray) -> Seen:
+    network, count = CopyNetwork(), len(table)
+    vectors = np.empty((2 * count, VECTOR), np.float32)
+    places = np.empty((2 * count, PLACES**2, PLACE), np.int8)
+    with progress("Describing pictures", count, "pictures") as bar:
+        for start in range(0, count, BATCH):
+            rows = table[start : start + BATCH]
+            wholes = rows["copy"]
+            middles = np.stack([middle(row["copy"], int(row["height"]), int(row["width"])) for row in rows])
+            for first, copies in ((start, wholes), (count + start, middles)):
+                vectors[first : first + len(rows)], places[first : first + len(rows)] = network.describe(copies)
+            bar.advance(len(rows))
+    return Seen(vectors, places)
+
+
+def _likely(seen: Seen, between: int | None) -> np.ndarray:
+    """Views (k, l) that may show one photograph, int64 [m, 2]: k a whole, or a middle (number + n), and l a whole."""
+    vectors = whitened(seen.vectors)
+    count = len(vectors) // 2
+    wholes = neighbours(vectors[:count], vectors[:count], between)
+    middles = neighbours(vectors[:count], vectors[count:], between)
+    wholes = np.unique(np.sort(wholes, axis=1), axis=0)
+    return np.concatenate([wholes, middles + [count, 0]])
+
+
+def _compared(pairs: np.ndarray, seen: Seen, table: np.ndarray) -> np.ndarray:
+    """Correlation of the fine texture of each pair, float [n]; 0 where no map is agreed on or fits."""
+    found = agreed(seen.places[pairs[:, 0]], seen.places[pairs[:, 1]])
+    voted = np.flatnonzero(found.votes > VOTES)
+    scores = np.zeros(len(pairs))
+    if len(voted):
+        count = len(table)
+        used, among = np.unique(pairs[voted] % count, return_inverse=True)
+        shapes = np.stack([table["height"][used], table["width"][used]], axis=1)
+        among = among.reshape(-1, 2)
+        found = of_wholes(found.part(voted), pairs[voted, 0] >= count, shapes[among[:, 0]])
+        scores[voted] = _texture(proposed(among, found), table["copy"][used], shapes.astype(np.float32))
+    return scores
 
 
 def _texture(maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> np.ndarray:

@@ -8,9 +8,12 @@ import numpy as np
 SIDE = 96  # px, longer side at which pictures are compared
 HAIR = 5  # px at that size: thinner dark lines are closed before anything is measured
 HAIR_AT_LEAST, HAIR_CONTRAST = 8.0, 0.3  # grey levels, and standard deviations of the picture: darker lines are hair
+MIDDLE = 0.72  # of each side: a second view, in which copies that show a part of it are as large
 BLACK = 0.3  # share of the middle's brightness below which what touches a corner is outside the field of view
 UNIFORM = 1  # grey levels within which what touches a corner is filling
 FILLED = 0.004  # share of the picture below which such a corner is skin all the same
+OUTSIDE = -128  # of a flattened copy: not in the field of view
+LEVELS = 40  # of a flattened copy: one local standard deviation
 NOISE = 2.5  # grey levels: contrast below it is not amplified
 
 
@@ -65,6 +68,23 @@ def flattened(grey: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
     centred = (grey - _wide(values, part, reach) / weight) * inside
     spread = np.sqrt(np.maximum(_wide(centred * centred, part, reach), 0) / weight)
     return np.asarray(np.clip(centred / (spread + NOISE), -3, 3))
+
+
+def middle(copy: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle of a flattened copy, enlarged to its size, int8 [`SIDE`, `SIDE`]."""
+    top, left = corner(height, width)
+    part = copy[top : height - top, left : width - left]
+    inside = (part != OUTSIDE).astype(np.float32)
+    values = cv2.resize(part * inside, (width, height), interpolation=cv2.INTER_LINEAR)
+    seen = cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR) > 0.99
+    out = np.full_like(copy, OUTSIDE)
+    out[:height, :width] = np.where(seen, np.round(values), OUTSIDE)
+    return out
+
+
+def corner(height: int, width: int) -> tuple[int, int]:
+    """Top and left of what `middle` shows."""
+    return round(height * (1 - MIDDLE) / 2), round(width * (1 - MIDDLE) / 2)
 
 
 def _wide(values: np.ndarray, part: tuple[int, int], sigma: float) -> np.ndarray:
