@@ -69,9 +69,10 @@ def _voted(a: np.ndarray, b: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, 
     scale = np.abs(ratio)
     sound &= (scale > SCALES[0]) & (scale < SCALES[1])
     shift = b[:, _ONE] - ratio * a[:, _ONE]
-    missed = np.abs(ratio[:, :, None] * a[:, None] + shift[:, :, None] - b[:, None])
-    agree = (missed < NEAR * np.maximum(1, scale)[:, :, None]) & (like[:, None] > 0)
-    votes = np.where(sound, (agree * like[:, None]).sum(axis=2), 0)
+    missed = ratio[:, :, None] * a[:, None] + (shift[:, :, None] - b[:, None])
+    near = (NEAR * np.maximum(1, scale)) ** 2
+    agree = (missed.real**2 + missed.imag**2 < near[:, :, None]) & (like[:, None] > 0)
+    votes = np.where(sound, (agree.astype(np.float32) @ like[:, :, None])[:, :, 0], 0)
     best, each = votes.argmax(axis=1), np.arange(len(votes))
     return votes[each, best], ratio[each, best], agree[each, best]
 

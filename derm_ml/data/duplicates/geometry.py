@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from derm_ml.data.duplicates.consensus import Agreed
-from derm_ml.data.duplicates.view import LEVELS, OUTSIDE, corner
+from derm_ml.data.duplicates.view import LEVELS, OUTSIDE, SIDE, corner
 
-GRID = 24  # points a side of the first picture at which two pictures are compared
 FINE, AROUND = 2.0, 5.0  # px of 96: texture is finer than the first, its contrast is taken within the second
 FAINT = 0.05  # local standard deviations: weaker texture is not amplified
 PARTS, PART = 6, 8  # parts a side of the picture, points a side of a part
@@ -63,57 +62,57 @@ def proposed(pairs: np.ndarray, found: Agreed) -> Maps:
 
 
 class Copies:
-    """The small flattened copies of pictures at one of three sizes, 96, 48 and 24 px."""
+    """Flattened copies of pictures at one size, int8 [n, side, side]; `OUTSIDE` where nothing is seen."""
 
-    def __init__(self, copies: np.ndarray, coarser: int) -> None:
-        inside = copies != OUTSIDE
-        values = np.where(inside, copies, 0).astype(np.float32) / LEVELS
-        weight = inside.astype(np.float32)
-        side = copies.shape[1] >> coarser
-        if coarser:
-            values = np.stack([_halved(v, side) for v in values])
-            weight = np.stack([_halved(v, side) for v in weight])
-        self.values = values
-        self.inside = (weight > 0.99).astype(np.float32)
-        self.factor = 1 / (1 << coarser)
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+        self._side = values.shape[1]
 
-    @classmethod
-    def fine(cls, copies: np.ndarray) -> Copies:
-        """The copies at 96 px without what is wider than `FINE`: outlines are alike, textures are not."""
-        made = cls(copies, 0)
-        for k, (values, inside) in enumerate(zip(made.values, made.inside, strict=True)):
-            mean = _blurred(values * inside, FINE) / np.maximum(_blurred(inside, FINE), 1e-3)
+    def halved(self) -> Copies:
+        """The same at half the size."""
+        made = np.empty((len(self._values), self._side // 2, self._side // 2), np.int8)
+        for values, half in zip(self._values, made, strict=True):
+            inside = (values != OUTSIDE).astype(np.float32)
+            small, seen = (
+                cv2.resize(each, half.shape, interpolation=cv2.INTER_AREA) for each in (values * inside, inside)
+            )
+            half[:] = np.where(seen > 0.99, np.round(small), OUTSIDE)
+        return Copies(made)
+
+    def fine(self, which: np.ndarray) -> Copies:
+        """Some of them without what is wider than `FINE`: outlines are alike, textures are not."""
+        made = np.empty((len(which), self._side, self._side), np.int8)
+        for copy, detailed in zip(self._values[which], made, strict=True):
+            inside = (copy != OUTSIDE).astype(np.float32)
+            values = copy * inside / LEVELS
+            mean = _blurred(values, FINE) / np.maximum(_blurred(inside, FINE), 1e-3)
             detail = _blurred((values - mean) * inside, 0.8)
             spread = np.sqrt(_blurred(detail * detail, AROUND) / np.maximum(_blurred(inside, AROUND), 1e-3))
-            made.values[k] = np.clip(detail / (spread + FAINT), -3, 3) * inside
-            made.inside[k] = cv2.erode(inside, np.ones((3, 3), np.uint8))
-        return made
+            kept = cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0
+            detailed[:] = np.where(kept, np.round(np.clip(detail / (spread + FAINT), -3, 3) * LEVELS), OUTSIDE)
+        return Copies(made)
 
     def at(self, which: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Values, derivatives by x and y, and whether they are inside, [n, p] each, at pixels of 96."""
-        side = self.values.shape[1]
-        x, y = (x + 0.5) * self.factor - 0.5, (y + 0.5) * self.factor - 0.5
+        """Values, derivatives by x and y, and whether they are inside, [n, p] each, at pixels of `SIDE`."""
+        side, factor = self._side, np.float32(self._side / SIDE)
+        x, y = (x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5
         inside = (x >= 0) & (x <= side - 1.001) & (y >= 0) & (y <= side - 1.001)
         x, y = np.where(inside, x, 0), np.where(inside, y, 0)
         left, top = x.astype(np.int32), y.astype(np.int32)
         u, v = x - left.astype(np.float32), y - top.astype(np.float32)
-        start = which[:, None] * (side * side) + top * side + left
-        flat, mask = self.values.reshape(-1), self.inside.reshape(-1)
-        a, b, c, d = flat[start], flat[start + 1], flat[start + side], flat[start + side + 1]
-        seen = inside & (mask[start] * mask[start + side + 1] > 0)
+        start = which[:, None] * (side * side) + (top * side + left)
+        flat = self._values.reshape(-1)
+        corners = [flat.take(start + step) for step in (0, 1, side, side + 1)]
+        seen = inside & (corners[0] != OUTSIDE) & (corners[3] != OUTSIDE)
+        a, b, c, d = (corner.astype(np.float32) for corner in corners)
         across, below = b - a, d - c
         values = a + u * across + v * (c - a + u * (below - across))
-        dx = (across + v * (below - across)) * self.factor
-        dy = (c - a + u * (below - across)) * self.factor
-        return values, dx, dy, seen
+        dx, dy = across + v * (below - across), c - a + u * (below - across)
+        return values / LEVELS, dx * (factor / LEVELS), dy * (factor / LEVELS), seen
 
 
 def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
-
-
-def _halved(picture: np.ndarray, side: int) -> np.ndarray:
-    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
 
 
 def even_agreement(maps: Maps, copies: Copies, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,8 +148,12 @@ def _parts(values: np.ndarray) -> np.ndarray:
     return np.asarray(cut.reshape(len(values), PARTS * PARTS, PART * PART))
 
 
-def fitted(maps: Maps, copies: Copies, shapes: np.ndarray, steps: int, grid: int = GRID) -> Maps:
-    """The maps after `steps` of Gauss and Newton on the squared difference of the flattened pictures."""
+def fitted(maps: Maps, copies: Copies, shapes: np.ndarray, steps: int, grid: int, outlying: float) -> Maps:
+    """The maps after `steps` of Gauss and Newton on the difference of the flattened pictures.
+
+    Points that differ by `outlying` local standard deviations count half (Cauchy's weights), those that differ more
+    less: hair, what was painted over, the rim of a field of view.
+    """
     x, y = _grid(shapes[maps.source], grid)
     first, _, _, own = copies.at(maps.source, x, y)
     u, v = (x - 48) / 48, (y - 48) / 48  # of order one, for the normal equations
@@ -158,10 +161,11 @@ def fitted(maps: Maps, copies: Copies, shapes: np.ndarray, steps: int, grid: int
     for _ in range(steps):
         now = Maps(maps.source, maps.target, linear, shift)
         second, dx, dy, seen = copies.at(maps.target, *_mapped(now, x, y))
-        both = (own & seen).astype(np.float32)
-        slope = np.stack([dx * u, dx * v, dx, dy * u, dy * v, dy], axis=2) * both[:, :, None]
-        normal = np.einsum("npk,npl->nkl", slope, slope, optimize=True)
-        right = np.einsum("npk,np->nk", slope, (first - second) * both, optimize=True)
+        missed = first - second
+        weight = (own & seen) / (1 + (missed / np.float32(outlying)) ** 2)
+        slope = np.stack([dx * u, dx * v, dx, dy * u, dy * v, dy], axis=2)
+        weighted = (slope * weight[:, :, None]).transpose(0, 2, 1)
+        normal, right = weighted @ slope, (weighted @ missed[:, :, None])[:, :, 0]
         diagonal = np.einsum("nkk->nk", normal)
         normal = normal + np.eye(6, dtype=np.float32) * (diagonal * DAMPING + 1e-2)[:, :, None]
         step = np.linalg.solve(normal, right[:, :, None])[:, :, 0]

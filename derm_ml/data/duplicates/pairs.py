@@ -39,13 +39,14 @@ def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int
         return []
     table = np.ascontiguousarray(rows).view(ROW).reshape(-1)
     seen = _seen(table)
+    shapes = np.stack([table["height"], table["width"]], axis=1).astype(np.int64)
     pairs = _likely(seen, between)
     scores = np.zeros(len(pairs))
     # In the order of the pairs: few pictures are held at once.
     with progress("Comparing likely copies", len(pairs), "pairs") as bar:
         for start in range(0, len(pairs), BLOCK):
             part = pairs[start : start + BLOCK]
-            scores[start : start + len(part)] = _compared(part, seen, table)
+            scores[start : start + len(part)] = _compared(part, seen, shapes)
             bar.advance(len(part))
     best: dict[tuple[int, int], float] = {}
     for k in np.flatnonzero(scores > SAME):
@@ -56,10 +57,18 @@ def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int
 
 @dataclass(frozen=True)
 class Seen:
-    """Of n pictures by the network: vectors [2n, d] and places [2n, p, c], of the wholes and then of their middles."""
+    """What is known of n pictures.
+
+    Attributes:
+        vectors: float32 [2n, d], of the wholes and then of their middles by the network. places: int8 [2n, p, c].
+        copies, halves, quarters: of the wholes at three sizes.
+    """
 
     vectors: np.ndarray
     places: np.ndarray
+    copies: Copies
+    halves: Copies
+    quarters: Copies
 
 
 def _seen(table: np.ndarray) -> Seen:
@@ -69,12 +78,13 @@ def _seen(table: np.ndarray) -> Seen:
     with progress("Describing pictures", count, "pictures") as bar:
         for start in range(0, count, BATCH):
             rows = table[start : start + BATCH]
-            wholes = rows["copy"]
             middles = np.stack([middle(row["copy"], int(row["height"]), int(row["width"])) for row in rows])
-            for first, copies in ((start, wholes), (count + start, middles)):
-                vectors[first : first + len(rows)], places[first : first + len(rows)] = network.describe(copies)
+            for first, views in ((start, rows["copy"]), (count + start, middles)):
+                vectors[first : first + len(rows)], places[first : first + len(rows)] = network.describe(views)
             bar.advance(len(rows))
-    return Seen(vectors, places)
+    copies = Copies(table["copy"])
+    halves = copies.halved()
+    return Seen(vectors, places, copies, halves, halves.halved())
 
 
 def _likely(seen: Seen, between: int | None) -> np.ndarray:
@@ -87,51 +97,32 @@ def _likely(seen: Seen, between: int | None) -> np.ndarray:
     return np.concatenate([wholes, middles + [count, 0]])
 
 
-def _compared(pairs: np.ndarray, seen: Seen, table: np.ndarray) -> np.ndarray:
+def _compared(pairs: np.ndarray, seen: Seen, shapes: np.ndarray) -> np.ndarray:
     """Correlation of the fine texture of each pair, float [n]; 0 where no map is agreed on or fits."""
-    found = agreed(seen.places[pairs[:, 0]], seen.places[pairs[:, 1]])
-    voted = np.flatnonzero(found.votes > VOTES)
     scores = np.zeros(len(pairs))
-    if len(voted):
-        count = len(table)
-        used, among = np.unique(pairs[voted] % count, return_inverse=True)
-        shapes = np.stack([table["height"][used], table["width"][used]], axis=1)
-        among = among.reshape(-1, 2)
-        found = of_wholes(found.part(voted), pairs[voted, 0] >= count, shapes[among[:, 0]])
-        scores[voted] = _texture(proposed(among, found), table["copy"][used], shapes.astype(np.float32))
+    found = agreed(seen.places[pairs[:, 0]], seen.places[pairs[:, 1]])
+    left = np.flatnonzero(found.votes > VOTES)
+    of_middle, pairs = pairs[left, 0] >= len(shapes), pairs[left] % len(shapes)
+    maps = proposed(pairs, of_wholes(found.part(left), of_middle, shapes[pairs[:, 0]]))
+    maps = fitted(maps, seen.quarters, shapes, 5, 10, 0.5)
+    maps = fitted(maps, seen.halves, shapes, 5, 14, 0.35)
+    hopeful = _above(ROUGH, maps, seen.halves, shapes)
+    maps, left = maps.part(hopeful), left[hopeful]
+    # What is left is of few pictures: their fine texture is made for them alone.
+    used, among = np.unique(np.concatenate([maps.source, maps.target]), return_inverse=True)
+    maps = Maps(among[: len(left)], among[len(left) :], maps.linear, maps.shift)
+    fine, shapes = seen.copies.fine(used), shapes[used]
+    hopeful = _above(HOPEFUL, maps, fine, shapes)
+    maps, left = fitted(maps.part(hopeful), fine, shapes, 4, 32, 0.5), left[hopeful]
+    value, share = even_agreement(maps, fine, shapes)
+    scores[left] = np.where((share > SEEN) & _sensible(maps), value, 0)
     return scores
 
 
-def _texture(maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """Correlation of the fine texture of each pair under its fitted map, float [n]; 0 where no sensible map fits."""
-    maps, copies, shapes = _alone(maps, copies, shapes)
-    maps = fitted(maps, Copies(copies, 2), shapes, 4, 10)
-    half = Copies(copies, 1)
-    maps = fitted(maps, half, shapes, 3, 14)
-    scores = np.zeros(len(maps.source))
-    hopeful = _above(ROUGH, maps, half, shapes, np.arange(len(maps.source)))
-    if len(hopeful):
-        maps, copies, shapes = _alone(maps.part(hopeful), copies, shapes)
-        fine = Copies.fine(copies)
-        still = _above(HOPEFUL, maps, fine, shapes, np.arange(len(hopeful)))
-        maps = fitted(maps.part(still), fine, shapes, 3, 32)
-        value, seen = even_agreement(maps, fine, shapes)
-        scores[hopeful[still]] = np.where((seen > SEEN) & _sensible(maps), value, 0)
-    return scores
-
-
-def _alone(maps: Maps, copies: np.ndarray, shapes: np.ndarray) -> tuple[Maps, np.ndarray, np.ndarray]:
-    """The pictures that these maps are of, and no others; the maps by their places among them."""
-    used, places = np.unique(np.concatenate([maps.source, maps.target]), return_inverse=True)
-    count = len(maps.source)
-    return Maps(places[:count], places[count:], maps.linear, maps.shift), copies[used], shapes[used]
-
-
-def _above(limit: float, maps: Maps, copies: Copies, shapes: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Which of these maps show the same texture so far: most candidates fall here, before the dear steps."""
-    maps = maps.part(among)
-    value, seen = even_agreement(maps, copies, shapes)
-    return np.asarray(among[(value > limit) & (seen > SEEN) & _sensible(maps)])
+def _above(limit: float, maps: Maps, copies: Copies, shapes: np.ndarray) -> np.ndarray:
+    """Numbers of the maps that show the same texture so far: most fall here, before the dear steps."""
+    value, share = even_agreement(maps, copies, shapes)
+    return np.flatnonzero((value > limit) & (share > SEEN) & _sensible(maps))
 
 
 def _sensible(maps: Maps) -> np.ndarray:
