@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -19,11 +14,8 @@ from derm_ml.data.cache.describing import DTYPE, SHAPE, WHOLE, describe
 from derm_ml.data.cache.kept import DESCRIPTORS, IMAGES, SIZES, Fault, save
 from derm_ml.data.decoding import RefusedImage, decode_image
 from derm_ml.data.source import Source
+from derm_ml.data.threads import in_order
 from derm_ml.progress import progress
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-AHEAD = 8  # results a thread that may wait to be written
 
 
 class Unreadable(Exception):
@@ -136,25 +128,6 @@ def make(source: Source, known: dict[str, str], size: int, building: Path) -> tu
             if not digests[image_id]:
                 unreadable[image_id] = unreadable[first[digest]]
     return {image_id: digests[image_id] for image_id in everything}, unreadable
-
-
-def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results of threads in the order of the items, few ahead of who takes them; stopping waits for no queue.
-
-    Threads, as Pillow and simplejpeg leave Python's lock while they decode, and hand over pixels without a copy.
-    """
-    workers = min(16, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(workers)
-    pending: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) >= AHEAD * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _picture(content: bytes | np.ndarray, size: int) -> Picture:

@@ -12,6 +12,7 @@ from derm_ml.data.duplicates.geometry import Copies, Maps, even_agreement, fitte
 from derm_ml.data.duplicates.index import neighbours, whitened
 from derm_ml.data.duplicates.network import PLACE, PLACES, VECTOR, CopyNetwork
 from derm_ml.data.duplicates.view import middle
+from derm_ml.data.threads import in_order
 from derm_ml.progress import progress
 
 SAME = 0.55  # correlation of fine texture above which two pictures are one photograph
@@ -20,7 +21,7 @@ ROUGH, HOPEFUL = 0.60, 0.22  # even correlation at 48 px, and of fine texture be
 SEEN = 0.4  # of the first field of view, that the second must show
 SCALES = (0.4, 1.6)  # of a fitted map, in both directions
 PRESSED = 1.5  # ratio of these: a picture pressed into a square has 1.33
-BATCH, BLOCK = 32, 512  # pictures, and pairs, at once
+BATCH, BLOCK = 64, 256  # pictures, and pairs, at once
 
 
 def near_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, int]]:
@@ -41,13 +42,13 @@ def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int
     seen = _seen(table)
     shapes = np.stack([table["height"], table["width"]], axis=1).astype(np.int64)
     pairs = _likely(seen, between)
-    scores = np.zeros(len(pairs))
-    # In the order of the pairs: few pictures are held at once.
+    blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
+    parts = [np.zeros(0)]
     with progress("Comparing likely copies", len(pairs), "pairs") as bar:
-        for start in range(0, len(pairs), BLOCK):
-            part = pairs[start : start + BLOCK]
-            scores[start : start + len(part)] = _compared(part, seen, shapes)
+        for part in in_order(lambda block: _compared(block, seen, shapes), blocks):
+            parts.append(part)
             bar.advance(len(part))
+    scores = np.concatenate(parts)
     best: dict[tuple[int, int], float] = {}
     for k in np.flatnonzero(scores > SAME):
         i, j = (pairs[k] % len(table)).tolist()

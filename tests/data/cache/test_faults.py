@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from derm_ml.data.cache.arrays import room
-from derm_ml.data.cache.making import in_order
+from derm_ml.data.threads import in_order
 from derm_ml.errors import UserError
 
 COMMAND = [sys.executable, "-m", "derm_ml", "data", "check", "synthetic:n=400,size=64"]
