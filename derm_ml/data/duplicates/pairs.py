@@ -15,8 +15,9 @@ from derm_ml.data.duplicates.view import middle
 from derm_ml.data.threads import in_order
 from derm_ml.progress import progress
 
-SAME = 0.55  # correlation of fine texture above which two pictures are one photograph
-VOTES = 3.0  # for one map, below which it is not fitted
+SAME = 0.50  # correlation of fine texture above which two pictures are one photograph
+VOTES = 9.0  # for one map, below which it is not fitted
+SURE, DOUBT = 12.0, 0.04  # votes that suffice, and the correlation that each one fewer asks for
 ROUGH, HOPEFUL = 0.60, 0.22  # even correlation at 48 px, and of fine texture before its fit, below which it is given up
 SEEN = 0.4  # of the first field of view, that the second must show
 SCALES = (0.4, 1.6)  # of a fitted map, in both directions
@@ -35,7 +36,7 @@ def near_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, 
 
 
 def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int, int, float]]:
-    """`near_pairs`, each with the correlation of its fine texture."""
+    """`near_pairs`, each with the correlation of its fine texture less what few votes cost."""
     if len(rows) < 2:
         return []
     table = np.ascontiguousarray(rows).view(ROW).reshape(-1)
@@ -99,7 +100,7 @@ def _likely(seen: Seen, between: int | None) -> np.ndarray:
 
 
 def _compared(pairs: np.ndarray, seen: Seen, shapes: np.ndarray) -> np.ndarray:
-    """Correlation of the fine texture of each pair, float [n]; 0 where no map is agreed on or fits."""
+    """Correlation of the fine texture of each pair less what few votes cost, float [n]; 0 where no map fits."""
     scores = np.zeros(len(pairs))
     found = agreed(seen.places[pairs[:, 0]], seen.places[pairs[:, 1]])
     left = np.flatnonzero(found.votes > VOTES)
@@ -116,7 +117,8 @@ def _compared(pairs: np.ndarray, seen: Seen, shapes: np.ndarray) -> np.ndarray:
     hopeful = _above(HOPEFUL, maps, fine, shapes)
     maps, left = fitted(maps.part(hopeful), fine, shapes, 4, 32, 0.5), left[hopeful]
     value, share = even_agreement(maps, fine, shapes)
-    scores[left] = np.where((share > SEEN) & _sensible(maps), value, 0)
+    doubt = DOUBT * np.maximum(0, SURE - found.votes[left])
+    scores[left] = np.where((share > SEEN) & _sensible(maps), value - doubt, 0)
     return scores
 
 
