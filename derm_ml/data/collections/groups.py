@@ -45,11 +45,11 @@ def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | N
         lacking = (made == "") & (ids != "")
         if not lacking.any():
             continue
-        known = made[(made != "") & (ids != "")]
+        lost = ids[lacking]
+        known = made[(made != "") & ids.isin(lost.unique())]
         named = known.groupby(ids[known.index], sort=False)
-        owners = named.first().where(named.nunique() == 1, "")
-        owner = ids.map(owners).fillna("")
-        made = made.where(~lacking, owner.where(owner != "", _prefixed(ids, level)))
+        owner = lost.map(named.first().where(named.nunique() == 1, "")).fillna("")
+        made = made.where(~lacking, owner.where(owner != "", _prefixed(lost, level)))
         told.append(f"where that is empty column {column} ({level})")
     return Choice(made, ", ".join(told))
 
