@@ -44,16 +44,17 @@ def draw_part(table: pd.DataFrame, split: str, seed: int) -> pd.Series:
 def _holdings(table: pd.DataFrame, seed: int) -> tuple[Holdings, np.ndarray]:
     """Images a group and class, groups in the order drawn; and every row's group there, -1 for an unlabelled group."""
     labelled = (table["label"] != "").to_numpy()
-    told = np.flatnonzero(labelled) if labelled.any() else np.arange(len(table))
+    told = labelled if labelled.any() else ~labelled
     codes, groups = pd.factorize(table["group"])
-    content, own = table["content"].to_numpy(dtype=object)[told], codes[told]
-    ordered = np.argsort(content, kind="stable")
-    first = ordered[~pd.Series(own[ordered]).duplicated().to_numpy()]  # each group's row of the smallest content
-    drawn = np.lexsort((own[first], derive_seeds(seed, "split", content[first])))
+    ordered = table["content"].array.argsort()
+    ordered = ordered[told[ordered]]
+    first = ordered[~pd.Series(codes[ordered]).duplicated().to_numpy()]  # each group's row of the smallest content
+    drawn = np.lexsort((codes[first], derive_seeds(seed, "split", table["content"].iloc[first])))
     place = np.full(len(groups), -1, dtype=np.int64)
-    place[own[first[drawn]]] = np.arange(len(drawn))
-    classes, names = pd.factorize(table["label"].iloc[told], sort=True)
-    return Holdings.count(place[own], classes.astype(np.int64), list(names)), place[codes]
+    place[codes[first[drawn]]] = np.arange(len(drawn))
+    rows = place[codes]
+    classes, names = pd.factorize(table["label"][told], sort=True)
+    return Holdings.count(rows[told], classes.astype(np.int64), list(names)), rows
 
 
 def _of_rows(table: pd.DataFrame, drawn: np.ndarray, rows: np.ndarray, names: list[str]) -> pd.Series:
