@@ -49,7 +49,7 @@ def _holdings(table: pd.DataFrame, seed: int) -> tuple[Holdings, np.ndarray]:
     ordered = table["content"].array.argsort()
     ordered = ordered[told[ordered]]
     first = ordered[~pd.Series(codes[ordered]).duplicated().to_numpy()]  # each group's row of the smallest content
-    drawn = np.lexsort((codes[first], derive_seeds(seed, "split", table["content"].iloc[first])))
+    drawn = np.lexsort((codes[first], derive_seeds(seed, "split", table["content"].iloc[first].tolist())))
     place = np.full(len(groups), -1, dtype=np.int64)
     place[codes[first[drawn]]] = np.arange(len(drawn))
     rows = place[codes]

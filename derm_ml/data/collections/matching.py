@@ -27,7 +27,7 @@ class FileIndex:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
-        self._paths = _plain(pd.Series([printable(name) for name in self.names], dtype="str"))
+        self._paths = _plain(pa.array(map(printable, self.names), pa.large_string(), size=len(self.names)))
         encoded = pc.dictionary_encode(_stems(self._paths))
         codes = encoded.indices.to_numpy(zero_copy_only=False)
         self._stems = encoded.dictionary
@@ -46,7 +46,7 @@ class FileIndex:
         """The file that each value names, int64 [n]; -1: none; -2: several files have that name."""
         if not len(self._stems) or not len(values):
             return np.full(len(values), MISSING)
-        paths = _plain(values)
+        paths = _plain(_arrow(values))
         stems = _stems(paths)
         found = self._find(stems)
         rows = np.where(found >= 0, self._rows[found], MISSING)
@@ -79,9 +79,9 @@ class FileIndex:
         return same[0] if len(same) == 1 else SEVERAL
 
 
-def _plain(values: pd.Series) -> pa.Array:
+def _plain(values: pa.Array) -> pa.Array:
     """Lower case, composed, with `/`, without an image's suffix."""
-    text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.utf8_normalize(_arrow(values), form="NFC")))
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.utf8_normalize(values, form="NFC")))
     text = pc.replace_substring(text, "\\", "/")
     if pc.any(pc.starts_with(text, "./")).as_py():
         text = pc.replace_substring_regex(text, r"^(\./)+", "")

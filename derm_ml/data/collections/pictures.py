@@ -112,7 +112,7 @@ def beside_table(path: Path, table: Table) -> Pictures:
         made.tables = []
         return made
     values = pd.concat([table.frame[column] for column in named])
-    names = _relative(values[values != ""]).unique()
+    names = _relative(values[values != ""]).unique().tolist()
     return Pictures(root, sorted(names))
 
 
