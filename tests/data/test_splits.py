@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from derm_ml.data.splits import label_fraction, split_by_group, split_identity
 from derm_ml.errors import UserError
+from derm_ml.seeding import derive_seed, derive_seeds
 
 
 def table_of(groups):
@@ -159,3 +160,9 @@ def test_a_hundred_thousand_groups_take_seconds():
     start = time.process_time()
     split_by_group(table, 0)
     assert time.process_time() - start < 15
+
+
+def test_seeds_of_many_names_are_those_of_each() -> None:
+    names = ["", "a", "é", *(f"{number:064x}" for number in range(100))]
+    assert derive_seeds(3, "split", names).tolist() == [derive_seed(3, "split", name) for name in names]
+    assert len(derive_seeds(3, "split", [])) == 0

@@ -245,6 +245,18 @@ def test_a_photograph_and_a_black_field_of_view_are_not() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.parametrize("palette", ["its own", "the web's"])
+def test_a_photograph_of_few_dithered_colours_is_no_drawing(palette: str, ham10000) -> None:
+    for file in sorted(ham10000.glob("HAM10000_images_part_*/*.jpg"))[::2500]:
+        for size in ((600, 450), (300, 225)):
+            image = Image.open(file).resize(size)
+            few = image.quantize() if palette == "its own" else image.convert("P", palette=Image.Palette.WEB)
+            buffer = io.BytesIO()
+            few.save(buffer, "GIF")
+            assert decode_image(buffer.getvalue(), (64,)).verdict is None, (file.name, size)
+
+
+@pytest.mark.data
 @pytest.mark.slow
 def test_at_most_one_in_a_thousand_photographs_of_ham10000_is_called_none(ham10000) -> None:
     files = sorted(ham10000.glob("HAM10000_images_part_*/*.jpg"))
