@@ -48,11 +48,11 @@ def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | N
             continue
         codes, unique = pd.factorize(ids)
         asked_for = np.zeros(len(unique), dtype=bool)
-        asked_for[codes[lacking]] = True
+        asked_for[codes[lacking.to_numpy()]] = True
         known = np.flatnonzero((made != "") & asked_for[codes])
         named = made.iloc[known].groupby(codes[known], sort=False)
         owners = named.first().where(named.nunique() == 1, "")
-        owner = owners.reindex(codes[lacking], fill_value="").set_axis(ids.index[lacking])
+        owner = owners.reindex(codes[lacking.to_numpy()], fill_value="").set_axis(ids.index[lacking])
         made = made.where(~lacking, owner.where(owner != "", _prefixed(ids[lacking], level)))
         told.append(f"where that is empty column {column} ({level})")
     return Choice(made, ", ".join(told))

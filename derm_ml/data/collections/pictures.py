@@ -112,8 +112,8 @@ def beside_table(path: Path, table: Table) -> Pictures:
         made.tables = []
         return made
     values = pd.concat([table.frame[column] for column in named])
-    names = _relative(values[values != ""]).unique().tolist()
-    return Pictures(root, sorted(names))
+    names = _relative(values[values != ""]).drop_duplicates()
+    return Pictures(root, sorted(names.tolist()))
 
 
 def _relative(values: pd.Series) -> pd.Series:

@@ -133,7 +133,7 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
     several = [(printable(value), f"in {table}, and several files have this name") for value, table in joined.several]
     draft.refused += missing + several
     known = np.zeros(len(pictures.names), dtype=bool)
-    known[rows[FILE].to_numpy()] = True
+    known[rows[FILE].to_numpy(dtype=np.int64)] = True
     if draft.masks:
         masks = FileIndex(pictures.names).locate(pd.Series([*draft.masks.values()]))
         known[masks[masks >= 0]] = True

@@ -5,6 +5,7 @@ samples have 8 or 12 bits, and TIFFs of floating-point colours it does not open.
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -61,12 +62,12 @@ def float_colours(content: bytes) -> np.ndarray | None:
 
     try:
         with tifffile.TiffFile(io.BytesIO(content)) as file:
-            page = file.pages.first
+            page: Any = file.pages.first
             wanted = page.dtype is not None and page.dtype.kind == "f" and page.axes == "YXS" and page.shape[2] == 3
             if not wanted or page.compression != 1 or page.nbytes > len(content):
                 return None
             height, width, _ = page.shape
-            samples = page.asarray() if height * width <= MAX_PIXELS else None
+            samples: np.ndarray | None = page.asarray() if height * width <= MAX_PIXELS else None
     except Exception:  # noqa: BLE001 - a damaged file: Pillow's word on it stands
         return None
     check_size(width, height)
