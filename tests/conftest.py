@@ -7,7 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from fuzzing import tried
+from hypothesis import settings
 
+settings.register_profile("tests", tried(50))
+settings.load_profile("tests")
 ROOT = Path(__file__).resolve().parents[1]
 # A shell starts its background jobs with Ctrl-C ignored, and children inherit that: tests that interrupt would wait.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

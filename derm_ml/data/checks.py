@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -43,8 +44,8 @@ def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.Data
     stays, else the one in validation. It takes over the label where it has none itself, and its group is joined with
     the groups of its copies: they show one lesion.
     """
-    digests = [cache.digests.get(image_id, "") for image_id in records["image_id"].tolist()]
-    rows = np.array([cache.rows.get(digest, -1) for digest in digests], dtype=np.int64)
+    digests = list(map(cache.digests.get, records["image_id"].tolist(), repeat("")))
+    rows = np.fromiter(map(cache.rows.get, digests, repeat(-1)), dtype=np.int64, count=len(digests))
     table = records.assign(content=pd.array(digests, dtype="str"), row=rows)
     bad = [image_id for image_id, _ in report.refused]
     same_as_bad = {digest for image_id in bad if (digest := cache.digests.get(image_id))}

@@ -136,7 +136,8 @@ def _dataset(
     report.near_duplicates, report.named_pairs = _names(table, near), _names(table, same)
     report.warnings += _torn(table, near)
     joined = join_groups(table["group"], np.concatenate([near, same]))
-    _, first, joined = np.unique(joined, return_index=True, return_inverse=True)
+    joined, _ = pd.factorize(joined)  # in the order of their first rows
+    first = np.flatnonzero(~pd.Series(joined).duplicated())
     report.warnings += doubts(source.records["group"], joined)
     # Rows are in the order of content: a group's first has its smallest digest.
     table["group"] = table["content"].str[:16].iloc[first[joined]].array

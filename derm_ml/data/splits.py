@@ -9,7 +9,7 @@ import pandas as pd
 
 from derm_ml.data.stratify import Holdings, draw_splits
 from derm_ml.errors import UserError
-from derm_ml.seeding import derive_seed
+from derm_ml.seeding import derive_seed, derive_seeds
 
 SHARES = {"test": 0.15, "val": 0.15}  # of each class's images; training takes the rest
 
@@ -44,18 +44,17 @@ def draw_part(table: pd.DataFrame, split: str, seed: int) -> pd.Series:
 def _holdings(table: pd.DataFrame, seed: int) -> tuple[Holdings, np.ndarray]:
     """Images a group and class, groups in the order drawn; and every row's group there, -1 for an unlabelled group."""
     labelled = (table["label"] != "").to_numpy()
-    told = np.flatnonzero(labelled) if labelled.any() else np.arange(len(table))
-    codes, _ = pd.factorize(table["group"])
-    present, own = np.unique(codes[told], return_inverse=True)
-    keys = table["content"].iloc[told].groupby(own).min()
-    streams = np.array([derive_seed(seed, "split", key) for key in keys], dtype=np.int64)
-    order = np.lexsort((np.arange(len(keys)), streams))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    of_code = np.full(int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
-    of_code[present] = place
-    classes, names = pd.factorize(table["label"].iloc[told], sort=True)
-    return Holdings.count(place[own], classes.astype(np.int64), list(names)), of_code[codes]
+    told = labelled if labelled.any() else ~labelled
+    codes, groups = pd.factorize(table["group"])
+    ordered = table["content"].array.argsort()
+    ordered = ordered[told[ordered]]
+    first = ordered[~pd.Series(codes[ordered]).duplicated().to_numpy()]  # each group's row of the smallest content
+    drawn = np.lexsort((codes[first], derive_seeds(seed, "split", table["content"].iloc[first].tolist())))
+    place = np.full(len(groups), -1, dtype=np.int64)
+    place[codes[first[drawn]]] = np.arange(len(drawn))
+    rows = place[codes]
+    classes, names = pd.factorize(table["label"][told], sort=True)
+    return Holdings.count(rows[told], classes.astype(np.int64), list(names)), rows
 
 
 def _of_rows(table: pd.DataFrame, drawn: np.ndarray, rows: np.ndarray, names: list[str]) -> pd.Series:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Held = list[tuple[int, int]]  # (class, images) of one group
+Held = tuple[tuple[int, int], ...]  # (class, images) of one group
 TRIED = 64  # groups of a class, when it is looked for one that can move
 
 
@@ -32,7 +32,9 @@ class Holdings:
         owner, kind = np.divmod(cells, max(1, len(classes)))
         bounds = np.searchsorted(owner, np.arange(int(owner.max(initial=-1)) + 2)).tolist()
         pairs = list(zip(kind.tolist(), images.tolist(), strict=True))
-        held = [pairs[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+        known: dict[Held, Held] = {}  # of a million groups few hold other numbers than all others: one object each
+        each = (tuple(pairs[start:end]) for start, end in zip(bounds[:-1], bounds[1:], strict=True))
+        held = [known.setdefault(pattern, pattern) for pattern in each]
         size = len(classes)
         return cls(held, classes, np.bincount(kind, minlength=size), np.bincount(code, minlength=size))
 

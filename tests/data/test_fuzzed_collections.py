@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import tried
+from hypothesis import given
 from hypothesis import strategies as st
 from miniatures import write_image
 
@@ -16,10 +17,7 @@ from derm_ml.data.source import Source
 from derm_ml.data.sources import open_source
 from derm_ml.errors import UserError
 
-QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
-LONG = settings(QUICK, max_examples=1500)
+QUICK, LONG = tried(40), tried(1000)
 
 TOKENS = [
     b",", b";", b"\t", b"|", b'"', b"'", b"\n", b"\r", b"\r\n", b"\0", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b" ",

@@ -7,11 +7,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from fuzzing import tried
+from hypothesis import given
 from hypothesis import strategies as st
 
 from derm_ml.data.splits import label_fraction, split_by_group, split_identity
 from derm_ml.errors import UserError
+from derm_ml.seeding import derive_seed, derive_seeds
 
 
 def table_of(groups):
@@ -29,7 +31,7 @@ tables = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6)), min_size
 )
 
 
-@settings(max_examples=40, deadline=None)
+@tried(40)
 @given(tables, st.integers(0, 100))
 def test_a_split_never_shares_a_group_and_every_class_is_in_each(table, seed):
     split = split_by_group(table, seed)
@@ -37,7 +39,7 @@ def test_a_split_never_shares_a_group_and_every_class_is_in_each(table, seed):
     assert (split.groupby(table["label"]).nunique() == 3).all()
 
 
-@settings(max_examples=20, deadline=None)
+@tried(20)
 @given(tables, st.integers(0, 100), st.randoms())
 def test_neither_order_nor_names_matter(table, seed, random):
     order = list(range(len(table)))
@@ -94,7 +96,7 @@ own = [{label: 1} for label in "abcd" for _ in range(3)]  # three groups of its 
 mixed_tables = st.lists(held, max_size=40).map(lambda more: mixed([*own, *more]))
 
 
-@settings(max_examples=60, deadline=None)
+@tried(60)
 @given(mixed_tables, st.integers(0, 100))
 def test_groups_of_several_classes_are_in_one_split_and_every_class_is_in_each(table, seed):
     split = split_by_group(table, seed)
@@ -102,7 +104,7 @@ def test_groups_of_several_classes_are_in_one_split_and_every_class_is_in_each(t
     assert (split.groupby(table["label"]).nunique() == 3).all()
 
 
-@settings(max_examples=30, deadline=None)
+@tried(30)
 @given(st.lists(held, min_size=60, max_size=120), st.integers(0, 100), st.permutations("abcd"))
 def test_names_of_classes_do_not_matter_and_shares_are_near(more, seed, names):
     table = mixed([*own, *more])
@@ -115,7 +117,7 @@ def test_names_of_classes_do_not_matter_and_shares_are_near(more, seed, names):
             assert abs((own_split == name).sum() - 0.15 * len(own_split)) <= 5 + 0.1 * len(own_split)
 
 
-@settings(max_examples=30, deadline=None)
+@tried(30)
 @given(st.integers(3, 40), st.integers(0, 100))
 def test_patients_with_a_lesion_and_a_control_each_are_split(patients, seed):
     table = mixed([{"lesion": 1, "control": 1}] * patients)
@@ -158,3 +160,9 @@ def test_a_hundred_thousand_groups_take_seconds():
     start = time.process_time()
     split_by_group(table, 0)
     assert time.process_time() - start < 15
+
+
+def test_seeds_of_many_names_are_those_of_each() -> None:
+    names = ["", "a", "é", *(f"{number:064x}" for number in range(100))]
+    assert derive_seeds(3, "split", names).tolist() == [derive_seed(3, "split", name) for name in names]
+    assert len(derive_seeds(3, "split", [])) == 0

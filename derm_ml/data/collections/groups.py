@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.choice import Choice, ambiguous, column_named, refines
@@ -45,11 +46,14 @@ def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | N
         lacking = (made == "") & (ids != "")
         if not lacking.any():
             continue
-        known = made[(made != "") & (ids != "")]
-        named = known.groupby(ids[known.index], sort=False)
+        codes, unique = pd.factorize(ids)
+        asked_for = np.zeros(len(unique), dtype=bool)
+        asked_for[codes[lacking.to_numpy()]] = True
+        known = np.flatnonzero((made != "") & asked_for[codes])
+        named = made.iloc[known].groupby(codes[known], sort=False)
         owners = named.first().where(named.nunique() == 1, "")
-        owner = ids.map(owners).fillna("")
-        made = made.where(~lacking, owner.where(owner != "", _prefixed(ids, level)))
+        owner = owners.reindex(codes[lacking.to_numpy()], fill_value="").set_axis(ids.index[lacking])
+        made = made.where(~lacking, owner.where(owner != "", _prefixed(ids[lacking], level)))
         told.append(f"where that is empty column {column} ({level})")
     return Choice(made, ", ".join(told))
 

@@ -88,14 +88,17 @@ def _stack(sheets: Sequence[Sheet]) -> Joined:
         rows = pd.concat([sheet.rows() for sheet in group], ignore_index=True) if len(group) > 1 else group[0].rows()
         if len(group) == 1:
             rows[SPLIT] = rows[SPLIT] if _is_split_list(group[0]) else ""
-        blocks.append(rows[rows[FILE] >= 0])
+        blocks.append(rows if (rows[FILE] >= 0).all() else rows[rows[FILE] >= 0])
         for sheet in group:
             _note_unfound(joined, sheet)
             joined.used.append(sheet.table.name)
             joined.columns += [column for column in sheet.columns if column not in joined.columns]
     blocks.sort(key=lambda block: -block[FILE].nunique())
-    base = blocks[0].sort_values(SPLIT, kind="stable", key=lambda split: split == "")  # all.csv beside train.csv
-    joined.rows = base.drop_duplicates([c for c in base.columns if c not in (ROW, SPLIT)]).sort_index()
+    base = blocks[0]
+    if not base[FILE].is_unique:
+        base = base.sort_values(SPLIT, kind="stable", key=lambda split: split == "")  # all.csv beside train.csv
+        base = base.drop_duplicates([c for c in base.columns if c not in (ROW, SPLIT)]).sort_index()
+    joined.rows = base
     for block in blocks[1:]:
         joined.rows = _beside(joined.rows, block.drop(columns=ROW).drop_duplicates(FILE), FILE, "outer")
     joined.rows = joined.rows.reset_index(drop=True)

@@ -43,10 +43,14 @@ class Pictures:
     @property
     def folders(self) -> pd.Series:
         """The folder of every picture, relative to the root."""
-        return pd.Series([name.rpartition("/")[0] for name in self.names], dtype=object)
+        known: dict[str, str] = {}  # one object a folder, not one a picture
+        folders = (name.rpartition("/")[0] for name in self.names)
+        return pd.Series([known.setdefault(folder, folder) for folder in folders], dtype=object)
 
     def ids(self) -> list[str]:
         """Printable names, made different where escaping made two the same."""
+        if all(map(str.isprintable, self.names)):
+            return self.names
         made = [printable(name) for name in self.names]
         if len(set(made)) == len(made):
             return made
@@ -68,6 +72,8 @@ class Pictures:
         return path
 
     def _odd(self, ids: Sequence[str]) -> dict[str, str]:
+        if ids is self.names:
+            return {}
         return {shown: name for shown, name in zip(ids, self.names, strict=True) if shown != name}
 
     def reader(self, ids: Sequence[str]) -> Callable[[str], bytes | np.ndarray]:
@@ -106,8 +112,17 @@ def beside_table(path: Path, table: Table) -> Pictures:
         made.tables = []
         return made
     values = pd.concat([table.frame[column] for column in named])
-    names = values[values != ""].str.strip().str.replace("\\", "/", regex=False).map(os.path.normpath).unique()
-    return Pictures(root, sorted(names))
+    names = _relative(values[values != ""]).drop_duplicates()
+    return Pictures(root, sorted(names.tolist()))
+
+
+def _relative(values: pd.Series) -> pd.Series:
+    """Paths in their shortest form, with `/`."""
+    paths = values.str.strip().str.replace("\\", "/", regex=False)
+    longer = paths.str.endswith(("/", ".")) | (paths == "")
+    for part in ("//", "./"):  # a call a path takes ten times as long, and nearly no table needs one
+        longer |= paths.str.contains(part, regex=False)
+    return paths.map(os.path.normpath) if longer.any() else paths
 
 
 def _on_disk(root: Path, values: pd.Series) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.choice import Choice, ambiguous
@@ -131,18 +132,13 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
     missing = [(printable(value), f"in {table}, but no image file has this name") for value, table in joined.missing]
     several = [(printable(value), f"in {table}, and several files have this name") for value, table in joined.several]
     draft.refused += missing + several
-    masks = (
-        {
-            pictures.names[position]
-            for position in FileIndex(pictures.names).locate(pd.Series([*draft.masks.values()]))
-            if position >= 0
-        }
-        if draft.masks
-        else set()
-    )
-    unnamed = [p for p in sorted(set(range(len(pictures.names))) - set(rows[FILE])) if pictures.names[p] not in masks]
+    known = np.zeros(len(pictures.names), dtype=bool)
+    known[rows[FILE].to_numpy(dtype=np.int64)] = True
+    if draft.masks:
+        masks = FileIndex(pictures.names).locate(pd.Series([*draft.masks.values()]))
+        known[masks[masks >= 0]] = True
     sources = ", ".join(joined.used[:3])
-    draft.refused += [(printable(pictures.names[position]), f"no row in {sources}") for position in unnamed]
+    draft.refused += [(printable(pictures.names[place]), f"no row in {sources}") for place in np.flatnonzero(~known)]
     refuse_stray_tables(spec, draft, joined, named, reading)
     return draft
 

@@ -10,6 +10,7 @@ from derm_ml.data.collections.naming import SPLIT
 from derm_ml.errors import UserError
 
 MOST_WORDS = 8  # distinct values up to which a column of any name may be a split
+SAMPLE = 1_000  # rows, of which most columns have more already
 
 
 def find_split(rows: pd.DataFrame | None, folders: pd.Series, asked: str) -> Choice | None:
@@ -57,9 +58,12 @@ def find_split(rows: pd.DataFrame | None, folders: pd.Series, asked: str) -> Cho
 
 def _words(values: pd.Series, column: str, *, strict: bool) -> pd.Series:
     """A column's words as train, val and test; any other word is refused, or the column is no split."""
+    none = pd.Series("", index=values.index)
+    if not strict and values.iloc[:SAMPLE].str.lower().nunique() > MOST_WORDS:
+        return none
     text = values.str.lower()
     if not strict and text.nunique() > MOST_WORDS:
-        return pd.Series("", index=values.index)
+        return none
     known = {word: SPLIT_WORDS.get(plain(word)) or split_of(word) for word in text.unique() if word}
     other = sorted(word for word, split in known.items() if not split)
     if other and strict:
@@ -67,7 +71,7 @@ def _words(values: pd.Series, column: str, *, strict: bool) -> pd.Series:
             f"column {column}: split {other[0]!r} is not known: use train, val, test, or leave it "
             "empty; split=none draws one"
         )
-    return by_value(text, lambda word: known.get(word, "")) if not other else pd.Series("", index=values.index)
+    return by_value(text, lambda word: known.get(word, "")) if not other else none
 
 
 def _of_path(folder: str) -> str:

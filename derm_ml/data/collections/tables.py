@@ -51,8 +51,7 @@ def read_table(path: Path, name: str) -> Table:
         UnreadableTable: empty, binary, or rows of different lengths.
     """
     try:
-        content = read_regular(path, limit=LARGEST)
-        text, encoding = _decoded(content)
+        text, encoding = _decoded(read_regular(path, limit=LARGEST))
     except OSError as error:
         raise UnreadableTable(f"cannot be read: {error}") from error
     except MemoryError as error:
@@ -73,16 +72,17 @@ def read_table(path: Path, name: str) -> Table:
         width = len(next(csv.reader(head, delimiter=delimiter, skipinitialspace=True)))
         if width > WIDEST:
             raise UnreadableTable(f"{width:,} columns, more than {WIDEST:,}: not what is known of images")
-        frame = pd.read_csv(
-            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
-            on_bad_lines="error", header=None, names=range(width + 1),
-        )  # fmt: skip
+        frame = _plain_cells(text, delimiter, width)
+        if frame is None:
+            frame = pd.read_csv(
+                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True,
+                index_col=False, on_bad_lines="error", header=None, names=range(width + 1),
+            )  # fmt: skip
     except UnreadableTable:
         raise
     except Exception as error:
         raise UnreadableTable(f"not a table: {str(error)[:200]}") from error
-    beyond = frame.index[frame.iloc[:, width].fillna("") != ""]  # one column more than the header: else these are cut
-    if len(beyond):
+    if width in frame and len(beyond := frame.index[frame[width].fillna("") != ""]):  # else these cells are cut
         raise UnreadableTable(f"row {beyond[0] + 1:,} has more cells than the header's {width}: quote what has a comma")
     frame = frame.iloc[:, :width]
     frame.columns = _header(frame.iloc[0].fillna("").tolist())
@@ -90,6 +90,33 @@ def read_table(path: Path, name: str) -> Table:
     frame = _without_repeated(frame)
     told = f"{DELIMITERS.get(delimiter, delimiter)}-separated" if len(frame.columns) > 1 else "one column"
     return Table(name, frame, told if encoding == "utf-8" else f"{told}, {encoding}")
+
+
+def _plain_cells(text: str, delimiter: str, width: int) -> pd.DataFrame | None:
+    """Every cell, where none is quoted, none begins with a blank and every row has `width` of them; else None.
+
+    That is what nearly every large table is, and Arrow reads it in a tenth of the time that pandas takes.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv as arrow_csv
+
+    if '"' in text:
+        return None
+    content = text.encode()
+    names = [str(number) for number in range(width)]
+    try:
+        cells = arrow_csv.read_csv(
+            pa.BufferReader(content),
+            arrow_csv.ReadOptions(column_names=names, block_size=len(content) + 1, use_threads=False),
+            arrow_csv.ParseOptions(delimiter=delimiter, quote_char=False),
+            arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid:  # rows of different lengths
+        return None
+    if any(pc.any(pc.starts_with(column, blank)).as_py() for column in cells.columns for blank in " \t"):
+        return None
+    return pd.DataFrame({number: pd.array(column, dtype="str") for number, column in enumerate(cells.columns)})
 
 
 def _without_repeated(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,16 @@
-"""Pictures of 16 bits a colour: Pillow keeps the high bytes alone, which are black where samples have 8 or 12 bits."""
+"""Pictures that Pillow makes too little of: of 16 bits a colour it keeps the high bytes alone, which are black where
+samples have 8 or 12 bits, and TIFFs of floating-point colours it does not open.
+"""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from derm_ml.data.decoding.refusal import MAX_PIXELS, check_size
 
 MAX_SAMPLE_VALUE = 281  # TIFF's tag
 _SWAPPED = {"B": "L", "L": "B", "N": "B"}  # little-endian machines
@@ -44,4 +49,26 @@ def low_samples(image: Image.Image, kind: str, content: bytes) -> np.ndarray | N
     again.load()
     low = np.asarray(again)[..., :3]
     samples: np.ndarray = high.astype(np.uint16) * 256 + low
+    return samples
+
+
+def float_colours(content: bytes) -> np.ndarray | None:
+    """The samples of a TIFF's first page where these are uncompressed floating-point RGB, [h, w, 3]; else None.
+
+    Raises:
+        RefusedImage: too large.
+    """
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            page: Any = file.pages.first
+            wanted = page.dtype is not None and page.dtype.kind == "f" and page.axes == "YXS" and page.shape[2] == 3
+            if not wanted or page.compression != 1 or page.nbytes > len(content):
+                return None
+            height, width, _ = page.shape
+            samples: np.ndarray | None = page.asarray() if height * width <= MAX_PIXELS else None
+    except Exception:  # noqa: BLE001 - a damaged file: Pillow's word on it stands
+        return None
+    check_size(width, height)
     return samples

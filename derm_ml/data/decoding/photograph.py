@@ -18,7 +18,10 @@ BLACK, WHITE = 8, 247
 TWO_TONED = 0.94  # share of pixels that are black or white; HAM10000 at most 0.28
 SMOOTH = 0.003  # share of neighbours that differ by more than EDGE levels; HAM10000 at least 0.03
 EDGE = 3
-NOISE, NOISE_MARGIN = 0.35, 0.1  # correlation of neighbours; HAM10000 at least 0.70, independent pixels 0
+DITHERED = (
+    8  # neighbours whose mean is looked at where single pixels have few colours: a GIF of a photograph is dithered
+)
+NOISE, NOISE_MARGIN = 0.55, 0.1  # correlation of neighbours; HAM10000 at least 0.70, independent pixels 0
 
 _LEVELS = np.arange(256)
 _SQUARES = _LEVELS**2
@@ -42,7 +45,7 @@ def not_a_photograph(pixels: np.ndarray, size: tuple[int, int]) -> Verdict | Non
         return None
     planes = rows.transpose(2, 0, 1).astype(np.int16, order="C")  # a colour a plane: three times as fast
     points = planes.reshape(3, -1)
-    return _empty(points) or _drawn(points) or _without_structure(planes)
+    return _empty(points) or _drawn(planes) or _without_structure(planes)
 
 
 def _clear(green: np.ndarray) -> bool:
@@ -87,20 +90,27 @@ def _empty(points: np.ndarray) -> Verdict | None:
     return None
 
 
-def _drawn(points: np.ndarray) -> Verdict | None:
-    brightest, darkest = points.max(axis=0), points.min(axis=0)
-    black = brightest <= BLACK
-    two_toned = _share(black | (darkest >= WHITE))
+def _drawn(planes: np.ndarray) -> Verdict | None:
+    two_toned = _share((planes.max(axis=0) <= BLACK) | (planes.min(axis=0) >= WHITE))
     if two_toned >= TWO_TONED:
         return "flag", f"a mask or a drawing: {two_toned:.0%} of it is black or white"
-    red, green, blue = points.astype(np.int32)
-    codes = np.sort(((red << 16) | (green << 8) | blue)[~black])
-    ends = np.flatnonzero(codes[1:] != codes[:-1])
-    counts = np.sort(np.diff(ends, prepend=-1, append=len(codes) - 1))
-    exact = float(counts[-4:].sum()) / points.shape[1]
+    exact = _four_colours(planes, BLACK)
+    if exact >= DRAWN and planes.shape[2] >= DITHERED:
+        along = range(planes.shape[2] - DITHERED + 1)
+        sums = sum(planes[:, :, each : each + len(along)] for each in range(DITHERED))
+        exact = min(exact, _four_colours(np.asarray(sums), BLACK * DITHERED))
     if exact >= DRAWN:
         return "flag", f"a page, a screenshot, a drawing or a wide border: {exact:.0%} of it has exactly four colours"
     return None
+
+
+def _four_colours(planes: np.ndarray, black: int) -> float:
+    """The share of the four commonest exact colours, of up to 11 bits a plane, leaving out what is as dark as black."""
+    red, green, blue = planes.reshape(3, -1).astype(np.int64)
+    codes = np.sort(((red << 22) | (green << 11) | blue)[planes.reshape(3, -1).max(axis=0) > black])
+    ends = np.flatnonzero(codes[1:] != codes[:-1])
+    counts = np.sort(np.diff(ends, prepend=-1, append=len(codes) - 1))
+    return float(counts[-4:].sum()) / len(red)
 
 
 def _without_structure(rows: np.ndarray) -> Verdict | None:

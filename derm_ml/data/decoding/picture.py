@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from derm_ml.data.decoding import deep
@@ -53,7 +53,13 @@ def read_picture(content: bytes, scale: int = 1, opened: Image.Image | None = No
             from derm_ml.data.decoding import dicom
 
             return Picture(*dicom.read(content))
-        image = opened or _opened(kind, content)
+        try:
+            image = opened or _opened(kind, content)
+        except UnidentifiedImageError:
+            if kind != "TIFF" or (samples := deep.float_colours(content)) is None:
+                raise
+            eight, rule = to_8_bits(samples)
+            return Picture(Image.fromarray(eight), (eight.shape[1], eight.shape[0]), (rule,))
         size = image.size
         check_size(*size)
         if kind == "JPEG" and scale > 1:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from miniatures import Miniature, Rows, Shot, csv, faults, plain, write_image
 
+from derm_ml.data.collections.tables import read_table
 from derm_ml.data.source import Reading
 from derm_ml.data.sources import open_source
 from derm_ml.errors import UserError
@@ -39,6 +40,26 @@ def test_a_table_is_read_as_it_was_saved(how: str, tmp_path: Path) -> None:
     made, rows = plain(tmp_path)
     made.text("labels.csv", SAVED[how](rows))
     assert faults(open_source(made.spec), made) == []
+
+
+@pytest.mark.parametrize("delimiter", list(",;\t|"))
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_cells_are_the_same_whether_any_is_quoted_or_none(delimiter: str, ending: str, tmp_path: Path) -> None:
+    """Tables without quotes are read by another reader, which is the faster one."""
+    rows = [["image", "dx", "note"], ["a.jpg", "nv", "NA"], ["b.jpg", "", "\u00e9 1.0"], ["c.jpg", "mel ", "x y"]]
+    for name, cells in (("plain", rows), ("short", [*rows, ["d.jpg"]]), ("blank", [*rows, ["e.jpg", " nv", ""]])):
+        for quote in ("", '"'):
+            lines = [delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in cells]
+            (tmp_path / f"{name}{quote}.csv").write_bytes((ending.join(lines) + ending * 2).encode())
+        frames = [read_table(tmp_path / f"{name}{quote}.csv", name).frame for quote in ("", '"')]
+        if name == "blank":  # inside quotes a blank belongs to the cell
+            frames = [frame.map(str.strip) for frame in frames]
+        assert frames[0].to_csv() == frames[1].to_csv()
+
+
+def test_a_blank_line_shifts_no_cell(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_bytes(b"image,dx\r\ra.jpg,nv\r\r,mel\r")
+    assert read_table(tmp_path / "table.csv", "").frame.to_numpy().tolist() == [["a.jpg", "nv"], ["", "mel"]]
 
 
 NAMED: Mapping[str, tuple[Callable[[int], str], Callable[[str], object]]] = {

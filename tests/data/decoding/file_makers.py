@@ -105,6 +105,12 @@ def patched(content: bytes, at: int, new: bytes) -> bytes:
     return content[:at] + new + content[at + len(new) :]
 
 
+def frame_header(marker: int, width: int, height: int) -> bytes:
+    """The start of a JPEG of three colours of 8 bits, by the marker of its kind."""
+    parts = b"".join(bytes([each, 0x11, 0]) for each in (1, 2, 3))
+    return b"\xff\xd8\xff" + bytes([marker]) + struct.pack(">HBHHB", 17, 8, height, width, 3) + parts
+
+
 def jpeg_size(content: bytes, width: int, height: int) -> bytes:
     at = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"))
     return patched(content, at + 5, struct.pack(">HH", height, width))
@@ -177,6 +183,18 @@ def dicom_of_frame(frame: bytes, syntax: str, photometric: str, size: tuple[int,
     data.PixelData = encapsulate([frame])
     data["PixelData"].VR = "OB"
     data["PixelData"].is_undefined_length = True
+    buffer = io.BytesIO()
+    data.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def dicom_compressed(samples: np.ndarray, syntax: str, bits: int = 8, **options: object) -> bytes:
+    """A DICOM that pydicom itself compressed: run lengths or JPEG-LS."""
+    import pydicom
+
+    plain = dicom(samples, "RGB" if samples.ndim == 3 else "MONOCHROME2", bits)
+    data = pydicom.dcmread(io.BytesIO(plain))
+    data.compress(syntax, **options)
     buffer = io.BytesIO()
     data.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()

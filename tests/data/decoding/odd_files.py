@@ -15,13 +15,16 @@ from pathlib import Path
 
 import numpy as np
 from file_makers import (
+    SIDE,
     archive,
     bomb_png,
     chunk,
     dicom,
+    dicom_compressed,
     dicom_of_frame,
     encoded,
     exif,
+    frame_header,
     gif_frames,
     heic,
     jpeg_size,
@@ -72,6 +75,9 @@ def unreadable(path: Path) -> None:
 
 JPEG2000 = "1.2.840.10008.1.2.4.90"
 BASELINE = "1.2.840.10008.1.2.4.50"
+LOSSLESS = "1.2.840.10008.1.2.4.70"
+JPEG_LS, JPEG_LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
+RLE = "1.2.840.10008.1.2.5"
 DEEP = photograph().astype(np.uint16)
 
 CONTENTS: dict[str, tuple[Callable[[], bytes], str]] = {
@@ -168,7 +174,9 @@ CONTENTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "float_255.tif": (lambda: encoded("TIFF", photograph()[..., 0].astype(np.float32)), "mended"),
     "float_nan.tif": (lambda: encoded("TIFF", np.full((48, 64), np.nan, np.float32)), "mended"),
     "float_normalised.tif": (lambda: encoded("TIFF", photograph()[..., 0].astype(np.float32) / 64 - 2), "refused"),
-    "float_colour.tif": (lambda: plain_tiff(photograph().astype(np.float32), sample_format=3), "refused"),
+    "float_colour.tif": (lambda: plain_tiff(photograph().astype(np.float32), sample_format=3), "mended"),
+    "float_colour_one.tif": (lambda: plain_tiff(photograph() / 255, sample_format=3), "mended"),
+    "float_colour_cut.tif": (lambda: plain_tiff(photograph() / 255, sample_format=3)[:-3000], "refused"),
     "int32.tif": (lambda: encoded("TIFF", photograph()[..., 0].astype(np.int32)), "mended"),
     "grey16.tif": (lambda: plain_tiff(DEEP[..., 0] * 257), "mended"),
     "grey12_in_16.tif": (lambda: plain_tiff(DEEP[..., 0] * 16), "mended"),
@@ -213,6 +221,17 @@ CONTENTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "frames.dcm": (lambda: dicom(np.stack([photograph()[..., 0]] * 3), NumberOfFrames=3), "mended"),
     "jpeg.dcm": (lambda: dicom_of_frame(encoded("JPEG"), BASELINE, "YBR_FULL_422"), "ok"),
     "jpeg2000.dcm": (lambda: dicom_of_frame(encoded("JPEG2000", no_jp2=True), JPEG2000, "RGB"), "ok"),
+    "grey_ls.dcm": (lambda: dicom_compressed(photograph()[..., 0], JPEG_LS), "mended"),
+    "colour_ls.dcm": (lambda: dicom_compressed(photograph(), JPEG_LS), "ok"),
+    "near_ls.dcm": (lambda: dicom_compressed(photograph(), JPEG_LS_NEAR, jls_error=2), "ok"),
+    "twelve_ls.dcm": (lambda: dicom_compressed(DEEP[..., 0] * 16, JPEG_LS, bits=12), "mended"),
+    "grey_rle.dcm": (lambda: dicom_compressed(photograph()[..., 0], RLE), "mended"),
+    "colour_rle.dcm": (lambda: dicom_compressed(photograph(), RLE), "ok"),
+    "twelve_rle.dcm": (lambda: dicom_compressed(DEEP[..., 0] * 16, RLE, bits=12), "mended"),
+    "cut_rle.dcm": (lambda: dicom_compressed(photograph(), RLE)[:-3000], "refused"),
+    "cut_ls.dcm": (lambda: dicom_compressed(photograph(), JPEG_LS)[:-3000], "refused"),
+    "bomb_ls.dcm": (lambda: dicom_of_frame(frame_header(0xF7, 60_000, 60_000), JPEG_LS, "RGB"), "refused"),
+    "lossless.dcm": (lambda: dicom_of_frame(frame_header(0xC3, *SIDE), LOSSLESS, "RGB"), "refused"),
     "frame_bomb.dcm": (
         lambda: dicom_of_frame(jpeg_size(encoded("JPEG"), 60_000, 60_000), BASELINE, "YBR_FULL"),
         "refused",

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from file_makers import encoded, exif, with_exif
-from hypothesis import HealthCheck, given, settings
+from fuzzing import tried
+from hypothesis import given
 from hypothesis import strategies as st
 from odd_files import CONTENTS
 
@@ -12,6 +13,7 @@ from derm_ml.data.decoding import RefusedImage, decode_image
 SEEDS = [
     "plain.jpg progressive.jpg turned.jpg mpo.jpg plain.png palette_clear.png colour12_in_16.png lzw.tif pages.tif",
     "float_one.tif frames.gif plain.bmp frames.webp plain.jp2 plain.avif plain.heic grey.dcm jpeg.dcm jpeg2000.dcm",
+    "colour_ls.dcm colour_rle.dcm float_colour.tif",
 ]
 NAMES = " ".join(SEEDS).split()
 
@@ -48,7 +50,7 @@ def check(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@tried(25)
 @given(data=st.data())
 def test_damaged_files_are_pictures_or_refusals(name: str, data: st.DataObject) -> None:
     check(damaged(CONTENTS[name][0](), data))
@@ -56,7 +58,7 @@ def test_damaged_files_are_pictures_or_refusals(name: str, data: st.DataObject) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@tried(300)
 @given(data=st.data())
 def test_many_damaged_files_are_pictures_or_refusals(name: str, data: st.DataObject) -> None:
     check(damaged(CONTENTS[name][0](), data))
@@ -70,7 +72,7 @@ ENTRY = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@tried(100)
 @given(entries=st.lists(ENTRY, max_size=6), following=st.sampled_from([0, 8, 2**31]), tail=st.binary(max_size=64))
 def test_no_exif_block_costs_the_picture(entries: list, following: int, tail: bytes) -> None:
     decoded = decode_image(with_exif(exif(*entries, following=following) + tail), (32,))
