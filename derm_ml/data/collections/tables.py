@@ -59,13 +59,13 @@ def read_table(path: Path, name: str) -> Table:
         raise UnreadableTable("larger than the memory that is left") from error
     if len(text) > LONGEST and not set("\r\n") & set(text[:LONGEST]):
         raise UnreadableTable(f"its first line is longer than {LONGEST:,} characters")
-    if not text.strip():
-        raise UnreadableTable("empty")
     if match := re.match(r'"?sep=(.)"?\r?\n', text):  # Excel's own first line
         text, delimiter = text[match.end() :], match[1]
     else:
         delimiter, titles = _delimiter(text[:SAMPLE])
         text = "".join(text.splitlines(keepends=True)[titles:]) if titles else text
+    if not text.strip():
+        raise UnreadableTable("empty")
     if columns := _numbers_of_one_stem(text[:SAMPLE].partition("\n")[0].split(delimiter)):
         raise UnreadableTable(f"{columns:,} numbered columns: pixels or features, not what is known of images")
     try:
