@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 
 SHOWN = 4  # values of a candidate that a refusal quotes
 
@@ -30,8 +30,8 @@ class Choice:
 def ambiguous(what: str, candidates: Mapping[str, pd.Series], why: str, settle: str = "") -> UserError:
     """One line that lists what could be meant and the parameter that settles it."""
     shown = "; ".join(f"{name} ({quoted(values)})" for name, values in list(candidates.items())[:12])
-    parameter = settle or f"{what}={next(iter(candidates), 'COLUMN')}"
-    return UserError(f"{why}: {shown}: say which, with {parameter} for instance")
+    parameter = settle or give(f"{what}={next(iter(candidates), 'COLUMN')}")
+    return UserError(f"{why}: {shown}: say which, for instance with {parameter}")
 
 
 def quoted(values: pd.Series) -> str:

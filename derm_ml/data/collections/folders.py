@@ -11,7 +11,7 @@ import pandas as pd
 
 from derm_ml.data.collections.choice import ambiguous
 from derm_ml.data.collections.names import names_somebody, plain, says_nothing
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 
 LOOSE = 0.5  # of the images that may lie beside the class folders and be refused for it
 
@@ -107,7 +107,7 @@ def _classes(levels: list[pd.Series], tree: Tree) -> Folders:
         return Folders(_why_none(levels, tree))
     if len(plural) > 1:
         shown = {f"level {number + 1}": level for number, level in enumerate(plural)}
-        settle = "label=folder:1 or label=folder:2 (a level counted below the collection) or label=none"
+        settle = f"{give('label=folder:1', 'label=folder:2', 'label=none')}; levels are counted below the collection"
         raise ambiguous("label", shown, "two levels of folders may be the diagnosis", settle)
     level = plural[0]
     loose = np.flatnonzero(level == "").tolist()
@@ -117,12 +117,12 @@ def _classes(levels: list[pd.Series], tree: Tree) -> Folders:
             "label",
             shown,
             "folders are numbered, and may be classes or patients",
-            "label=folder or group=folder (or both =none)",
+            give("label=folder", "group=folder", "label=none"),
         )
     if len(loose) > LOOSE * len(level):
         inside = {"folders": level}
         why = f"{len(loose):,} of {len(level):,} images lie outside the folders that may be classes"
-        raise ambiguous("label", inside, why, "label=folder (these are then left out) or label=none")
+        raise ambiguous("label", inside, why, give("label=folder", "label=none") + "; with folder these are left out")
     return Folders("a folder a class", level, loose=loose)
 
 
@@ -173,7 +173,7 @@ def _why_none(levels: list[pd.Series], tree: Tree) -> str:
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     single = any(level[level != ""].nunique() == 1 for level in levels)
     why = "one folder alone is no class" if single and len(levels) == 1 else "the folders' names are no diagnoses"
-    return f"none: {why} ({shown}); if they are, label=folder takes them (folder:2 the second level)"
+    return f"none: {why} ({shown}); if they are, give {give('label=folder')} (folder:2 is the second level)"
 
 
 def _patients(found: Folders, levels: list[pd.Series], tree: Tree) -> None:
@@ -219,5 +219,5 @@ def _asked(levels: list[pd.Series], tree: Tree, what: str, word: str) -> pd.Seri
         return first
     raise UserError(
         f"{what}={word}: {'no level' if not telling else f'{len(telling)} levels'} of folders could be meant: give "
-        f"{what}=folder:1 for the first below the collection, folder:2 for the next"
+        f"{give(f'{what}=folder:1', f'{what}=folder:2')}; levels are counted below the collection"
     )

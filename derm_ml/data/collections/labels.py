@@ -11,6 +11,7 @@ from derm_ml.data.collections.differentials import differential
 from derm_ml.data.collections.layouts import Layout
 from derm_ml.data.collections.names import AGAIN, CLINICAL, GROUPS, HIERARCHY, LABELS, NO_COLUMN, SPLIT_COLUMNS, plain
 from derm_ml.data.collections.one_hot import find_one_hot, from_one_hot, refuse_parts
+from derm_ml.errors import give
 
 MOSTLY = 0.5  # of the images that a diagnosis must be known of where a coarser label is known of all
 DEEP = 0.9  # of the images that a level of a hierarchy must be known of to be taken
@@ -122,7 +123,7 @@ def _single(tiers: list[dict[str, pd.Series]], hierarchy: dict[str, pd.Series]) 
     if levels:
         why = f"the deepest level that is known of {DEEP:.0%} of the images (also {', '.join(levels)})"
     elif beside:
-        why = f"by its name (also there: {', '.join(beside)}; label=COLUMN takes another)"
+        why = f"by its name (also there: {', '.join(beside)}; another with {give('label=COLUMN')})"
     return _read_values(every[chosen], chosen, why)
 
 
@@ -187,5 +188,6 @@ def checked_classes(values: pd.Series) -> list[str]:
         folded.setdefault(name.casefold(), []).append(name)
     same = [found for found in folded.values() if len(found) > 1]
     return [
-        f"{' and '.join(found)} differ in case alone and are two classes: classes=FILE merges them" for found in same
+        f"{' and '.join(found)} differ in case alone and are two classes: merged with {give('classes=FILE')}"
+        for found in same
     ]

@@ -12,7 +12,7 @@ import pandas as pd
 from derm_ml.data.collections.matching import SEVERAL, FileIndex, naming_columns
 from derm_ml.data.collections.names import IMAGE_COLUMNS, MASK_COLUMNS, NO_COLUMN, NOT_IMAGES, plain, split_of
 from derm_ml.data.collections.tables import Table, without_header
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 
 FILE, SPLIT, ROW = " file", " split", " row"  # a leading blank keeps them apart from the tables' own columns
 PAIRS = re.compile(r"duplicate|pairs|same_lesion")
@@ -83,8 +83,8 @@ def _chosen(table: Table, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]
             kept[column] = rows
         elif "overlapping" in relations.values() and not _settled(column, rows, kept):
             raise UserError(
-                f"{table.name}: the columns {', '.join(found)} all name images, and not the same ones: say which with "
-                f"image={next(iter(found))}, say"
+                f"{table.name}: the columns {', '.join(found)} all name images, and not the same ones: say which with, "
+                f"for instance, {give(f'image={next(iter(found))}')}"
             )
     return kept
 

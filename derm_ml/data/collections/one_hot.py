@@ -7,6 +7,7 @@ import pandas as pd
 
 from derm_ml.data.collections.choice import Choice, ambiguous, quoted
 from derm_ml.data.collections.names import LABELS, plain
+from derm_ml.errors import give
 
 ONE_HOT = 0.98  # of the rows of one-hot columns that must name one class
 EXCLUSIVE = 0.9  # of the rows in which columns of 0 to 1 add up to no more than 1
@@ -58,7 +59,7 @@ def refuse_parts(rows: pd.DataFrame, candidates: dict[str, pd.Series], single: C
     parts = [c for c in candidates if numbers[c].notna().all() and numbers[c].between(0, 1).all()]
     if single.column in parts and len(parts) > 1 and (numbers[parts].sum(axis=1) < 1.01).mean() > EXCLUSIVE:
         why = "columns of 0 to 1 exclude each other, and do not name one class a row"
-        raise ambiguous("label", {c: candidates[c] for c in parts}, why, f"label={single.column}")
+        raise ambiguous("label", {c: candidates[c] for c in parts}, why, give(f"label={single.column}"))
 
 
 def _numbers(rows: pd.DataFrame, block: list[str]) -> np.ndarray:

@@ -25,7 +25,7 @@ from derm_ml.data.collections.tables import Table, UnreadableTable, read_table
 from derm_ml.data.collections.unread import listed, may_be_patients, unread_columns
 from derm_ml.data.collections.unused import refuse_ignored_tables, refuse_stray_tables, say_tables
 from derm_ml.data.source import Reading, Source
-from derm_ml.errors import UserError, printable
+from derm_ml.errors import UserError, give, printable
 
 
 def read_collection(spec: str, reading: Reading, *, labelled: bool = True) -> Source:
@@ -56,7 +56,7 @@ def read_collection(spec: str, reading: Reading, *, labelled: bool = True) -> So
         columns = ", ".join(tables[0].frame.columns[:20])
         raise UserError(
             f"data={spec}: it names none of the images beside it (columns: {columns}): put the images it names there, "
-            "say image=COLUMN, or give their folder"
+            "or give their folder"
         )
     if joined is not None and not labelled:
         joined.rows = joined.rows[[FILE]].drop_duplicates()
@@ -123,7 +123,7 @@ def _from_tables(spec: str, pictures: Pictures, joined: Joined, tables: Sequence
     if group is None and (perhaps := may_be_patients(rows, unread, draft.labels)):
         draft.warnings.append(
             f"no column is called a patient or lesion, and {', '.join(perhaps[:5])} may be one (each value is of "
-            f"a few images, of one diagnosis): group={perhaps[0]} keeps them in one split"
+            f"a few images, of one diagnosis): they are kept in one split with {give(f'group={perhaps[0]}')}"
         )
     draft.pairs = joined.pairs
     mask_column(draft, rows)
@@ -180,7 +180,7 @@ def _from_folders(spec: str, pictures: Pictures, reading: Reading) -> Draft:
         if asked and asked != "none" and not asked.startswith("folder"):
             raise UserError(
                 f"{parameter}={asked}: no table names the images of {spec}, so that there are no columns: give "
-                f"{parameter}=folder, {parameter}=none or a table"
+                f"a table, or {give(f'{parameter}=folder', f'{parameter}=none')}"
             )
     folders = read_folders(pictures.folders, reading.label, reading.group, want_labels=True)
     label = None

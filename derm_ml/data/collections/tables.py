@@ -77,6 +77,8 @@ def read_table(path: Path, name: str) -> Table:
             io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
             on_bad_lines="error", header=None, names=range(width + 1),
         )  # fmt: skip
+        if frame.empty:  # a mark of its encoding, twice
+            raise UnreadableTable("empty")
     except UnreadableTable:
         raise
     except Exception as error:
