@@ -179,4 +179,16 @@ def _delimiter(sample: str) -> tuple[str, int]:
             if share + fields / 1e4 > score:
                 best, score = delimiter, share + fields / 1e4
                 titles = sample.splitlines().index(lines[title])
-    return best, titles
+    return best, titles + _titles_in_cells(sample.splitlines()[titles : titles + TITLES + 1], best)
+
+
+def _titles_in_cells(lines: list[str], delimiter: str) -> int:
+    """How many of the first lines are a title's: blank, or one cell and empty ones beside it, as sheets are saved."""
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        return 0
+    titles = [not any(row) or (len(row) > 2 and bool(row[0]) and not any(row[1:])) for row in rows]
+    if len(rows) != len(lines) or not any(titles) or all(titles):
+        return 0
+    return titles.index(False)

@@ -62,6 +62,12 @@ def refuse_stray_tables(spec: str, draft: Draft, joined: Joined, named: int, rea
     names = draft.pictures.names
     if reading.label or reading.image or named >= COVERED * len(names):
         return
+    if len(joined.missing) > named:
+        raise UserError(
+            f"data={spec}: {joined.used[0]} and the images hardly meet: {named:,} of {len(names):,} images have a row, "
+            f"and {len(joined.missing):,} rows no image, by {', '.join(joined.columns)}: say which column names images "
+            f"with {give('image=COLUMN')}, or {WITHOUT_LABELS}"
+        )
     try:
         classes = read_folders(draft.pictures.folders, "", "none", want_labels=True).labels
     except UserError:  # two levels may be classes
