@@ -70,11 +70,11 @@ def name_by_key(table: Table, names: Sequence[str], image: str = "") -> Sheet:
     if not keys or not names:
         return Sheet(table)
     one, two = _places(names)
-    ways = [way for column, values in keys.items() for way in _ways((column,), values.map(_written), one)]
+    ways = [way for column, values in keys.items() for way in _ways((column,), values.map(_written), one, bool(image))]
     for first, second in permutations(list(keys)[:MOST_KEYS], 2):
         if not keys[first].is_unique:
             both = keys[first].map(_written) + "/" + keys[second].map(_written)
-            ways += _ways((first, second), both, two)
+            ways += _ways((first, second), both, two, bool(image))
     best = max((way.found for way in ways), default=0)
     ways = [way for way in ways if way.found >= RIVAL * best]
     if not ways:
@@ -114,8 +114,12 @@ def _places(names: Sequence[str]) -> tuple[list[tuple[str, list[str]]], list[tup
     return one, [*pairs, (IN_FOLDER, images), (BEGINNING, split)]
 
 
-def _ways(columns: tuple[str, ...], values: pd.Series, places: list[tuple[str, list[str]]]) -> Iterator[_Way]:
-    if not (any(pattern.match(plain(columns[-1])) for pattern in GROUPS.values()) or values[values != ""].is_unique):
+def _ways(
+    columns: tuple[str, ...], values: pd.Series, places: list[tuple[str, list[str]]], asked: bool
+) -> Iterator[_Way]:
+    if not (
+        asked or any(pattern.match(plain(columns[-1])) for pattern in GROUPS.values()) or values[values != ""].is_unique
+    ):
         return  # an examination's number is a key where it is of one row
     for loose, spell in enumerate((_written, _unpadded, _number)):
         keys = _one_to_one(values, spell)
@@ -129,7 +133,9 @@ def _ways(columns: tuple[str, ...], values: pd.Series, places: list[tuple[str, l
                 continue
             if place in (NAME, IN_FOLDER) and carried[carried != ""].duplicated().any():
                 continue  # several files of one name: which of them is meant?
-            if loose == BY_NUMBER and not _of_one_kind(columns[-1], values, parts, carried):
+            if place == NAME and loose and not asked and GROUPS["patient"].match(plain(columns[-1])):
+                continue  # photograph 7 need not be patient 7's
+            if loose == BY_NUMBER and not asked and not _of_one_kind(columns[-1], values, parts, carried):
                 continue
             rows = carried.map(lambda key, codes=codes: codes.get(key, -1)).to_numpy(dtype=np.int64)
             found = np.unique(rows[rows >= 0])
@@ -192,7 +198,9 @@ def _beginnings(stems: Sequence[str], spell: Callable[[str], str], codes: dict[s
         words |= {re.sub(r"\d+", "", part)} if key and spell is _number else set()
         whole += [stem] if key and part == stem else []
         made.append(key)
-    return pd.Series(made, dtype=object) if len(words) < 2 and len(set(whole)) == len(whole) else None
+    if len(words) > 1 or len(set(whole)) < len(whole) or len(whole) == sum(map(bool, made)):
+        return None  # other words, two files of one name, or nothing but whole names
+    return pd.Series(made, dtype=object)
 
 
 def _written(text: str) -> str:

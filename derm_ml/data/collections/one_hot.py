@@ -11,6 +11,7 @@ from derm_ml.errors import give
 
 ONE_HOT = 0.98  # of the rows of one-hot columns that must name one class
 EXCLUSIVE = 0.9  # of the rows in which columns of 0 to 1 add up to no more than 1
+NO_CLASSES = frozenset({"male", "female", "man", "woman", "left", "right", "adult", "child", "biopsied", "excised"})
 
 
 def _words(text: str) -> frozenset[str]:
@@ -32,7 +33,7 @@ def find_one_hot(rows: pd.DataFrame, candidates: dict[str, pd.Series]) -> list[s
     blocks: list[list[str]] = [[]]
     for column in rows.columns:
         values = candidates.get(column)
-        if values is not None and are_truths(values):
+        if values is not None and plain(column) not in NO_CLASSES and are_truths(values):
             blocks[-1].append(column)
         elif blocks[-1]:
             blocks.append([])

@@ -53,7 +53,7 @@ def refuse_ignored_tables(
         columns = ", ".join(wide[0].frame.columns[:20])
         raise UserError(
             f"data={spec}: {wide[0].name} names none of the images (columns: {columns}): put the images it names below "
-            f"this folder, or {WITHOUT_LABELS}"
+            f"this folder, or say with {give('image=COLUMN')} which column they are numbered by, or {WITHOUT_LABELS}"
         )
 
 

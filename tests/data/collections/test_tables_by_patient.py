@@ -88,6 +88,21 @@ def test_7_and_007_are_two_where_both_are_there(tmp_path: Path) -> None:
         open_source(made.spec)
 
 
+def test_photograph_7_need_not_be_of_patient_7(tmp_path: Path) -> None:
+    """Running numbers of photographs in class folders, and a table of as many patients."""
+    made, rows = Miniature(tmp_path), []
+    for n in range(24):
+        made.image(f"{CLASSES[n % 3]}/{n:03d}.jpg", Shot(CLASSES[n % 3]))
+        rows.append({"patient_no": n, "age": 40 + n})
+    made.table("patients.csv", "patient_no,age", rows)
+    source = open_source(made.spec)
+    assert faults(source, made) == []
+    assert source.clinical is None
+    named = open_source(made.spec, Reading(image="patient_no"))
+    assert faults(named, made) == []
+    assert named.clinical is not None
+
+
 def test_two_columns_of_running_numbers_are_told_apart_by_the_user(tmp_path: Path) -> None:
     made, rows = Miniature(tmp_path), []
     for n in range(1, 13):

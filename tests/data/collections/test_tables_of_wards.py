@@ -39,6 +39,14 @@ def test_several_diagnoses_in_a_cell_are_no_class(between: str, tmp_path: Path) 
     assert dict(source.refused)[lost].startswith("several diagnoses at once: nevus")
 
 
+def test_sexes_are_no_diagnoses(tmp_path: Path) -> None:
+    made, rows = plain(tmp_path)
+    written = [row | {"male": n % 2, "female": 1 - n % 2} for n, row in enumerate(rows)]
+    made.table("table.csv", "image,patient,male,female", written)
+    with pytest.raises(UserError, match="no column is called a label or a diagnosis, and these may be one: male"):
+        open_source(made.spec)
+
+
 def test_a_study_databases_columns_are_no_diagnoses(tmp_path: Path) -> None:
     made, rows = plain(tmp_path)
     written = [
