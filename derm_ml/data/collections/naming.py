@@ -81,7 +81,8 @@ def _one_a_row(table: Table, index: FileIndex, columns: Sequence[str]) -> Table 
             continue
         values = lists.explode()
         values = values.str.strip(" \"'")
-        if (index.locate(values[values != ""]) >= 0).mean() >= 0.5:
+        named = values[values != ""]
+        if len(named) and (index.locate(named) >= 0).mean() >= 0.5:
             frame = table.frame.loc[values.index].assign(**{column: values.to_numpy()}).reset_index(drop=True)
             return Table(table.name, frame, f"{table.told}, several images a cell")
     return None
