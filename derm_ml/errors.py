@@ -1,5 +1,7 @@
 """The one exception whose message is meant for the person at the keyboard, and text that any terminal can show."""
 
+import shlex
+
 
 def printable(text: str) -> str:
     """The text for any terminal, CSV and JSON: control characters, and bytes of a name that are no UTF-8, escaped."""
@@ -14,6 +16,15 @@ def _escaped(char: str) -> str:
 def one_line(message: str) -> str:
     """The message on one line of printable text: names in files may hold any character."""
     return printable(" ".join(message.split()))
+
+
+def give(*settings: str) -> str:
+    """How to give any of these `name=value`, in the words of both command lines, for the shell."""
+    pairs = [
+        (name.replace("_", "-"), name, shlex.quote(value)) for name, _, value in (s.partition("=") for s in settings)
+    ]
+    ours = " or ".join(f"--{dashed} {value}" for dashed, _, value in pairs)
+    return f"{ours} (mlflow run: {' or '.join(f'-P {name}={value}' for _, name, value in pairs)})"
 
 
 class UserError(ValueError):

@@ -13,6 +13,11 @@ import pandas as pd
 from derm_ml.data.cache import Cache
 from derm_ml.data.groups import join_groups
 
+# What file managers and browsers make of `x.jpg`: `x (1).jpg`, `x - Copy.jpg`, `Kopie von x.jpg`
+CALLED_COPY = (
+    r"(?i)(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie|copia|c\u00f3pia)(?:[ _]?\(?\d*\)?)?)\.\w+$"
+    r"|(?:^|/)(?:copy of|kopie von|copie de|copia de|c\u00f3pia de)[ _]"
+)
 KEPT_FIRST = {"test": 0, "val": 1, "train": 2, "": 2}  # of copies in several given splits
 
 
@@ -41,8 +46,8 @@ def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.Data
     """The rows to keep, one a distinct image, in the order of content, with their content and their row of the cache.
 
     Copies are refused, all of them where their labels disagree. Of copies in several given splits the one in test
-    stays, else the one in validation. It takes over the label where it has none itself, and its group is joined with
-    the groups of its copies: they show one lesion.
+    stays, else the one in validation; then one that is not called a copy. It takes over the label where it has none
+    itself, and its group is joined with the groups of its copies: they show one lesion.
     """
     digests = list(map(cache.digests.get, records["image_id"].tolist(), repeat("")))
     rows = np.fromiter(map(cache.rows.get, digests, repeat(-1)), dtype=np.int64, count=len(digests))
@@ -62,8 +67,10 @@ def distinct(records: pd.DataFrame, cache: Cache, report: DataReport) -> pd.Data
 
 def _one_a_content(copies: pd.DataFrame, report: DataReport) -> pd.DataFrame:
     """The copies to keep; the others, and those whose labels disagree, are refused."""
-    copies = copies.assign(rank=copies["split"].map(KEPT_FIRST))
-    copies = copies.sort_values(["content", "rank", "image_id"], ignore_index=True).drop(columns="rank")
+    called = copies["image_id"].str.contains(CALLED_COPY, regex=True)
+    copies = copies.assign(rank=copies["split"].map(KEPT_FIRST), called=called)
+    copies = copies.sort_values(["content", "rank", "called", "image_id"], ignore_index=True)
+    copies = copies.drop(columns=["rank", "called"])
     labelled = copies[copies["label"] != ""]
     firsts = labelled.drop_duplicates("content").set_index("content")
     first = copies["content"].map(firsts["label"]).astype("str").fillna("")

@@ -93,7 +93,10 @@ def prepare(
     try:
         return _prepared(open_source(spec, reading, labelled=labelled), image_size, split_seed)
     except UserError as error:
-        raise UserError(re.sub("^data=", f"{parameter}=", str(error))) from error
+        said = re.sub("^data=", f"{parameter}=", str(error))
+        if parameter == "external":  # its label has a parameter of its own
+            said = re.sub(r"(^|-P )label=", r"\1external_label=", said).replace("--label ", "--external-label ")
+        raise UserError(said) from error
 
 
 def _prepared(source: Source, image_size: int, split_seed: int | None) -> ImageDataset:

@@ -6,8 +6,9 @@ import pandas as pd
 
 from derm_ml.data.source import SPLITS
 from derm_ml.data.splits import SHARES, draw_part, split_by_group
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 
+MEND = f"correct the column, lists or folders that give the split, or have one drawn with {give('split=none')}"
 FULL = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -60,7 +61,7 @@ def settled(table: pd.DataFrame, seed: int, warnings: list[str]) -> pd.Series:
             + f", but {followed:,} of them, whose group is held out, go with it" * bool(followed)
         )
     if not (split == "train").any():
-        raise UserError(f"the given split has {' and '.join(named)} images but no train: correct the split column")
+        raise UserError(f"the given split has {' and '.join(named)} images but no train: {MEND}")
     for missing in SHARES:
         if (split == missing).any():
             continue
@@ -81,7 +82,7 @@ def _refuse_torn(rows: pd.DataFrame) -> None:
         images = rows.loc[rows["group"] == torn[0], "image_id"].tolist()[:3]
         raise UserError(
             f"the given splits leak: {len(torn)} groups (or near-identical images) are in more than one split, "
-            f"{', '.join(images)} among them: correct the split column"
+            f"{', '.join(images)} among them: {MEND}"
         )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from derm_ml.errors import give
+
 
 def join_groups(groups: pd.Series, pairs: Sequence[tuple[int, int]] | np.ndarray) -> np.ndarray:
     """Group codes, int64 [n]: rows of one group, and rows of a pair, share a code. An empty group is a row's own.
@@ -44,8 +46,9 @@ def doubts(given: pd.Series, joined: np.ndarray) -> list[str]:
     sizes = named.value_counts()
     if len(named) >= FEW and (sizes == 1).sum() >= ALONE * len(named):
         told.append(
-            f"no grouping: each image its own: {int((sizes == 1).sum()):,} of the {len(named):,} images with a group "
-            "are alone in theirs: where several images show one patient or lesion, name that column with group=COLUMN"
+            f"the groups join next to nothing: {int((sizes == 1).sum()):,} of the {len(named):,} images with one are "
+            "alone in theirs: where several images show one patient or lesion, name another column with "
+            + give("group=COLUMN")
         )
     largest = int(np.bincount(joined).max(initial=0))
     if len(joined) >= FEW and largest > HALF * len(joined):
@@ -53,6 +56,6 @@ def doubts(given: pd.Series, joined: np.ndarray) -> list[str]:
         why = f"the group {sizes.index[0]!r} has {named_so:,}" if named_so > HALF * len(given) else "by images alike"
         told.append(
             f"one group holds {largest:,} of {len(joined):,} images ({why}), and they all share a split: "
-            "name another column with group=COLUMN, or none with group=none"
+            "name another column, or none, with " + give("group=COLUMN", "group=none")
         )
     return told

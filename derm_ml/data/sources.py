@@ -39,7 +39,7 @@ def _recognise(spec: str, reading: Reading, labelled: bool) -> Source:
         return _synthetic(SyntheticSpec.parse(options))
     if name == "dermamnist":
         return _dermamnist(options or "64")
-    if (container := open_container(spec, labelled)) is not None:
+    if (container := open_container(spec, labelled, reading)) is not None:
         return container
     path = Path(spec).expanduser()
     if not path.is_dir() and not path.is_file():

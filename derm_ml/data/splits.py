@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.stratify import Holdings, draw_splits
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 from derm_ml.seeding import derive_seed, derive_seeds
 
 SHARES = {"test": 0.15, "val": 0.15}  # of each class's images; training takes the rest
@@ -71,17 +71,18 @@ def _refuse_small(table: pd.DataFrame, holdings: Holdings) -> None:
     told = [f"{groups} group{'s' * (groups != 1)} of images ({images} images)" for _, groups, images in counts]
     why = "too few for training, validation and test: add images"
     largest = int(table["group"].value_counts().max())
-    doubt = f"; one group holds {largest:,} of {len(table):,} images: is it one? group=COLUMN or group=none settles it"
+    settle = give("group=COLUMN", "group=none")
+    doubt = f"; one group holds {largest:,} of {len(table):,} images: is it one? Else give {settle}"
     doubt *= 2 * largest > len(table)
     if counts[0][0] == "":
         raise UserError(f"the collection has {told[0]}, {why}{doubt}")
-    settle = "with classes=FILE"
+    drop = f"with {give('classes=FILE')}"
     if len(counts) == 1:
-        raise UserError(f"class {counts[0][0]!r} has {told[0]}, {why} of it, or merge or drop it {settle}{doubt}")
+        raise UserError(f"class {counts[0][0]!r} has {told[0]}, {why} of it, or merge or drop it {drop}{doubt}")
     listed = "; ".join(f"{name!r} has {each}" for (name, _, _), each in zip(counts, told, strict=True))
     raise UserError(
         f"{len(counts)} classes of {len(holdings.classes)} have fewer than three groups of images, {why} of them, "
-        f"or merge or drop them {settle}: {listed}{doubt}"
+        f"or merge or drop them {drop}: {listed}{doubt}"
     )
 
 

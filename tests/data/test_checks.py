@@ -38,6 +38,19 @@ def test_copies_are_refused_and_the_held_out_one_stays():
     assert refused == {"a": "an exact copy of c", "d": "an exact copy of c"}
 
 
+@pytest.mark.parametrize(
+    ("plain", "copy"),
+    [
+        ("a/lesion 7.jpg", "a/lesion 7 (1).jpg"), ("z.jpg", "copy of z.jpg"), ("z.jpg", "b/Kopie von z.jpg"),
+        ("z.jpg", "z - Kopie.jpg"), ("z.png", "z - Copy (2).png"), ("z.jpg", "z copy 2.jpg"), ("z.jpg", "z_copia.jpg"),
+    ],
+)  # fmt: skip
+def test_of_copies_the_plainly_named_one_stays(plain, copy):
+    table, refused = kept([(copy, "1", "x", "", ""), (plain, "1", "x", "", "")])
+    assert table["image_id"].tolist() == [plain]
+    assert refused == {copy: f"an exact copy of {plain}"}
+
+
 def test_copies_of_other_labels_are_all_refused_and_each_names_another():
     table, refused = kept(
         [("a", "1", "x", "", ""), ("b", "1", "y", "", ""), ("c", "1", "x", "", ""), ("d", "2", "y", "", "")]

@@ -256,3 +256,12 @@ def test_ham10000(ham10000: Path):
     assert dataset.table["split"].groupby(names).nunique().max() == 1
     # The very split, on every machine.
     assert dataset.split_id.startswith("0d6b61a77a9a326d")
+
+
+def test_what_settles_a_reading_is_named_as_that_collections_parameter(folders: Path):
+    rows = [f"{n},{'ab'[n % 2]},{'cd'[n // 2 % 2]}" for n in range(24)]
+    (folders / "table.csv").write_text("image,diagnosis,disease\n" + "\n".join(rows))
+    with pytest.raises(UserError, match=r"with --label diagnosis \(mlflow run: -P label=diagnosis\)"):
+        prepare(str(folders), 32, 0)
+    with pytest.raises(UserError, match=r"with --external-label diagnosis \(mlflow run: -P external_label=diagnosis\)"):
+        prepare(str(folders), 32, None, parameter="external")

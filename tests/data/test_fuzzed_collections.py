@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fuzzing import tried
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from miniatures import write_image
 
@@ -115,6 +115,9 @@ def check_tree(tree: list[list[str]]) -> None:
 
 @QUICK
 @given(BYTES)
+@example(b"sep=;\n\n")  # Excel's line, and nothing below it
+@example(b"image\n;")  # a cell that lists nothing
+@example(b"\xff\xfe\xff\xfe")  # the mark of UTF-16, twice
 def test_any_bytes_as_a_table(content: bytes) -> None:
     check_bytes(content)
 

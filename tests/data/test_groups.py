@@ -49,7 +49,8 @@ def test_cleaned_keeps_index_and_takes_any_kind():
 def test_a_column_that_groups_nothing_is_said():
     alone = pd.Series([f"id{number}" for number in range(98)] + ["twin", "twin"])
     (told,) = doubts(alone, pd.factorize(alone)[0])
-    assert "98 of the 100 images with a group are alone" in told
+    assert "98 of the 100 images with one are alone" in told
+    assert "no grouping" not in told  # under a line that names the column
     pairs = pd.Series([f"p{number // 2}" for number in range(100)])
     assert doubts(pairs, pd.factorize(pairs)[0]) == []
     assert doubts(pd.Series([""] * 100), np.arange(100)) == []

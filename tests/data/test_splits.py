@@ -146,7 +146,7 @@ def test_groups_move_where_a_class_would_lack_a_split():
 def test_all_small_classes_are_named_at_once():
     with pytest.raises(UserError) as caught:
         split_by_group(table_of([("a", 1)] * 9 + [("b", 5)] * 2 + [("c", 1)]), 0)
-    told = "2 classes of 3 have fewer than three groups of images, .* merge or drop them with classes=FILE: "
+    told = "2 classes of 3 have fewer than three groups of images, .* merge or drop them with --classes FILE .*: "
     told += r"'b' has 2 groups of images \(10 images\); 'c' has 1 group of images \(1 images\)"
     assert re.match(told, str(caught.value))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 
 SHOWN = 4  # values of a candidate that a refusal quotes
 
@@ -25,13 +25,14 @@ class Choice:
     warnings: list[str] = field(default_factory=list)
     lost: dict[int, str] = field(default_factory=dict)
     column: str = ""  # that it is from, where it is from one
+    columns: tuple[str, ...] = ()  # where it is from several
 
 
 def ambiguous(what: str, candidates: Mapping[str, pd.Series], why: str, settle: str = "") -> UserError:
     """One line that lists what could be meant and the parameter that settles it."""
     shown = "; ".join(f"{name} ({quoted(values)})" for name, values in list(candidates.items())[:12])
-    parameter = settle or f"{what}={next(iter(candidates), 'COLUMN')}"
-    return UserError(f"{why}: {shown}: say which, with {parameter} for instance")
+    parameter = settle or give(f"{what}={next(iter(candidates), 'COLUMN')}")
+    return UserError(f"{why}: {shown}: say which, for instance with {parameter}")
 
 
 def quoted(values: pd.Series) -> str:
@@ -46,6 +47,30 @@ def by_value(series: pd.Series, spell: Callable[[str], str]) -> pd.Series:
     """A function of each value, asked once for each distinct one; text, the same index."""
     codes, values = pd.factorize(series)
     return pd.Series(pd.array([spell(value) for value in values], dtype="str").take(codes), index=series.index)
+
+
+def filled_up(columns: Mapping[str, pd.Series], *, alike: bool = False) -> dict[str, pd.Series]:
+    """Columns of which no row has both are one: those of two years' tables, where these call the same differently.
+
+    Args:
+        alike: only where half of the values of one are the other's, too.
+    """
+    made: dict[str, pd.Series] = {}
+    for column, values in columns.items():
+        for before, others in made.items():
+            if ((values != "") & (others != "")).any() or (alike and not _alike(values, others)):
+                continue
+            del made[before]
+            made[f"{before} (where that is empty column {column})"] = others.where(others != "", values)
+            break
+        else:
+            made[column] = values
+    return made
+
+
+def _alike(one: pd.Series, other: pd.Series) -> bool:
+    left, right = ({value.casefold() for value in values.unique()} - {""} for values in (one, other))
+    return 2 * len(left & right) >= min(len(left), len(right)) > 0
 
 
 def refines(fine: pd.Series, coarse: pd.Series) -> bool:

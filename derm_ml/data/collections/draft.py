@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -67,14 +68,23 @@ def mask_column(draft: Draft, rows: pd.DataFrame) -> None:
             return
 
 
-def one_row_an_image(draft: Draft) -> None:
-    """Rows that name an image again: one of them where they agree, none where their labels differ."""
+def one_row_an_image(draft: Draft, shared: Sequence[str] = ()) -> None:
+    """Rows that name an image again: one of them where they agree, none where their labels differ.
+
+    Args:
+        shared: columns that name several images in one row.
+    """
     again = draft.files.duplicated(keep=False)
     if not again.any():
         return
-    labels = draft.labels[again].groupby(draft.files[again]).transform("nunique")
-    for row in labels.index[labels > 1]:
-        draft.lost[int(row)] = "the table has other labels for it in other rows: keep the right one"
+    own, files = draft.labels[again], draft.files[again]
+    torn = own.groupby(files).transform("nunique") > 1
+    told = own[torn & (own != "")].groupby(files).agg(lambda labels: " and ".join(sorted(set(labels))[:3]))
+    for row, file in files[torn].items():
+        why = f"the table has other labels for it in other rows ({told[file]}): keep the right one"
+        if shared:
+            why = f"rows of one {shared[0]} have different labels ({told[file]}): name the images of each"
+        draft.lost[int(row)] = why  # type: ignore[call-overload]
     extra = draft.files.duplicated()
     for row in draft.files.index[extra]:
         draft.lost.setdefault(int(row), "")  # the same again: no fault

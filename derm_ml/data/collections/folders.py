@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 
 from derm_ml.data.collections.choice import ambiguous
-from derm_ml.data.collections.names import names_somebody, plain, says_nothing
-from derm_ml.errors import UserError
+from derm_ml.data.collections.names import names_diagnosis, names_somebody, plain, says_nothing
+from derm_ml.errors import UserError, give
 
 LOOSE = 0.5  # of the images that may lie beside the class folders and be refused for it
+
+CLASS_FOLDERS = "a folder a class"
+KNOWN = 0.5  # of a level's names, above which it is of diagnoses
+FEW_PLACES = 12  # wards or body sites inside each class
 
 ALIKE = 0.3  # of the images that lie in folders called like labels, where these tell classes, too
 
@@ -103,11 +107,20 @@ def _classes(levels: list[pd.Series], tree: Tree) -> Folders:
     plural = [level for level in candidates if level[level != ""].nunique() > 1]
     named = [level for level in plural if not _doubtful(level)]
     plural = named or plural  # numbers beside words are patients
+    told = CLASS_FOLDERS
     if not plural:
         return Folders(_why_none(levels, tree))
+    known = [level for level in plural if _of_diagnoses(level) > KNOWN]
+    if (
+        len(plural) > 1
+        and len(known) == 1
+        and all(_of_diagnoses(level) == 0 for level in plural if level is not known[0])
+    ):
+        places = sorted({name for level in plural if level is not known[0] for name in level if name})
+        told, plural = f"{CLASS_FOLDERS}, not {', '.join(places[:4])}{', ...' * (len(places) > 4)}", known
     if len(plural) > 1:
         shown = {f"level {number + 1}": level for number, level in enumerate(plural)}
-        settle = "label=folder:1 or label=folder:2 (a level counted below the collection) or label=none"
+        settle = f"{give('label=folder:1', 'label=folder:2', 'label=none')}; levels are counted below the collection"
         raise ambiguous("label", shown, "two levels of folders may be the diagnosis", settle)
     level = plural[0]
     loose = np.flatnonzero(level == "").tolist()
@@ -117,13 +130,19 @@ def _classes(levels: list[pd.Series], tree: Tree) -> Folders:
             "label",
             shown,
             "folders are numbered, and may be classes or patients",
-            "label=folder or group=folder (or both =none)",
+            give("label=folder", "group=folder", "label=none"),
         )
     if len(loose) > LOOSE * len(level):
         inside = {"folders": level}
         why = f"{len(loose):,} of {len(level):,} images lie outside the folders that may be classes"
-        raise ambiguous("label", inside, why, "label=folder (these are then left out) or label=none")
-    return Folders("a folder a class", level, loose=loose)
+        raise ambiguous("label", inside, why, give("label=folder", "label=none") + "; with folder these are left out")
+    return Folders(told, level, loose=loose)
+
+
+def _of_diagnoses(level: pd.Series) -> float:
+    """The share of a level's names that have a word of a diagnosis in them."""
+    names = set(level) - {""}
+    return sum(map(names_diagnosis, names)) / len(names)
 
 
 def _merged(levels: list[pd.Series]) -> list[pd.Series]:
@@ -173,7 +192,7 @@ def _why_none(levels: list[pd.Series], tree: Tree) -> str:
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     single = any(level[level != ""].nunique() == 1 for level in levels)
     why = "one folder alone is no class" if single and len(levels) == 1 else "the folders' names are no diagnoses"
-    return f"none: {why} ({shown}); if they are, label=folder takes them (folder:2 the second level)"
+    return f"none: {why} ({shown}); if they are, give {give('label=folder')} (folder:2 is the second level)"
 
 
 def _patients(found: Folders, levels: list[pd.Series], tree: Tree) -> None:
@@ -182,11 +201,19 @@ def _patients(found: Folders, levels: list[pd.Series], tree: Tree) -> None:
     if ids:
         found.groups, found.groups_told = ids[-1] if len(ids) == 1 else ids[0], "a folder a patient or lesion"
         return
-    if found.labels is None or found.told != "a folder a class":
+    if found.labels is None or not found.told.startswith(CLASS_FOLDERS):
         return
     numbered = _inside(found.labels, tree)
-    if numbered is not None:
+    if numbered is not None and not _is_grid(found.labels, numbered):
         found.groups, found.groups_told = numbered, "the folders inside each class"
+
+
+def _is_grid(labels: pd.Series, inside: pd.Series) -> bool:
+    """Whether a few words are there again in most classes: wards and body sites, not patients."""
+    names = inside[inside != ""]
+    if looks_like_ids(inside) or _doubtful(inside) or names.nunique() > FEW_PLACES or labels.nunique() < 2:
+        return False
+    return bool(labels[names.index].groupby(names).nunique().mean() > 0.5 * labels[labels != ""].nunique())
 
 
 def _inside(labels: pd.Series, tree: Tree) -> pd.Series | None:
@@ -219,5 +246,5 @@ def _asked(levels: list[pd.Series], tree: Tree, what: str, word: str) -> pd.Seri
         return first
     raise UserError(
         f"{what}={word}: {'no level' if not telling else f'{len(telling)} levels'} of folders could be meant: give "
-        f"{what}=folder:1 for the first below the collection, folder:2 for the next"
+        f"{give(f'{what}=folder:1', f'{what}=folder:2')}; levels are counted below the collection"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from derm_ml.data.collections.choice import Choice, ambiguous, column_named, refines
+from derm_ml.data.collections.choice import Choice, ambiguous, column_named, filled_up, refines
 from derm_ml.data.collections.names import GROUPS, plain
 
 
@@ -35,8 +35,7 @@ def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | N
             if ((values := rows[column]) != "").any()
         }
         if found:
-            column = _one(level, found)
-            levels[level] = (column, found[column])
+            levels[level] = _one(level, filled_up(found))
     if not levels:
         return None
     (first, (column, values)), *finer = levels.items()
@@ -58,14 +57,22 @@ def find_groups(rows: pd.DataFrame, images: list[str], asked: str) -> Choice | N
     return Choice(made, ", ".join(told))
 
 
+def by_key(rows: pd.DataFrame, shared: list[str], label: Choice) -> Choice | None:
+    """The key that a table and several images share: of a patient or lesion, unless it is one of classes."""
+    for column in shared:
+        if not refines(label.values, rows[column]):
+            return Choice(rows[column], f"column {column}: its value is of several images")
+    return None
+
+
 def _prefixed(ids: pd.Series, level: str) -> pd.Series:
     return ids.where(ids == "", f"{level} " + ids) if level else ids
 
 
-def _one(level: str, found: dict[str, pd.Series]) -> str:
+def _one(level: str, found: dict[str, pd.Series]) -> tuple[str, pd.Series]:
     """Of columns for one level the coarsest: groups must never be torn."""
     names = list(found)
     for column in names:
         if all(refines(found[other], found[column]) for other in names if other != column):
-            return column
+            return column, found[column]
     raise ambiguous("group", found, f"several columns may tell the {level}, and they differ")

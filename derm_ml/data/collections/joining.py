@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from derm_ml.data.collections.keyed import COVERED, name_by_key
 from derm_ml.data.collections.matching import SEVERAL, FileIndex
 from derm_ml.data.collections.names import AGAIN, NO_COLUMN, SUBMISSIONS, plain, split_of
 from derm_ml.data.collections.naming import FILE, ROW, SPLIT, Sheet, name_files, name_folders, positions_of
@@ -28,7 +29,9 @@ class Joined:
             numbers tells).
         missing: (value, table) of rows without a file; several: of rows that name more than one.
         pairs: positions of files that the collection itself names as the same picture.
-        columns: what names the files. used: tables that were taken. unused: those that say nothing of the images.
+        columns: what names the files; shared: those of them whose values are of several files. told: how they do.
+        listed: table to the positions of the files that it names.
+        used: tables that were taken. unused: those that say nothing of the images.
     """
 
     rows: pd.DataFrame
@@ -36,6 +39,9 @@ class Joined:
     several: list[tuple[str, str]] = field(default_factory=list)
     pairs: list[tuple[int, int]] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    told: str = ""
+    listed: dict[str, np.ndarray] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
@@ -52,8 +58,9 @@ def join_tables(tables: Sequence[Table], index: FileIndex, image: str = "") -> J
     tables = [table for table in tables if not SUBMISSIONS.search(table.name.lower())]
     lists = {table.name: found for table in tables if (found := positions_of(table)) is not None}
     sheets = [name_files(table, index, image) for table in tables if table.name not in lists]
-    if not any(sheet.columns for sheet in sheets) and not image:
-        sheets = [name_folders(sheet.table, index.names) for sheet in sheets]
+    if not any(_names_most(sheet) for sheet in sheets):
+        by_folder = [_by_folder(sheet, index.names, image) for sheet in sheets]
+        sheets = by_folder if _named(by_folder) > _named(sheets) else sheets
     named = [sheet for sheet in sheets if sheet.columns]
     if image and not named:
         have = sorted({column for table in tables for column in table.frame.columns})
@@ -77,6 +84,23 @@ def join_tables(tables: Sequence[Table], index: FileIndex, image: str = "") -> J
     return joined
 
 
+def _names_most(sheet: Sheet) -> bool:
+    """Whether most of its rows name a file."""
+    return any((rows >= 0).mean() >= COVERED for rows in sheet.columns.values())
+
+
+def _named(sheets: Sequence[Sheet]) -> int:
+    """How many files they name."""
+    return len({row for sheet in sheets for rows in sheet.columns.values() for row in np.unique(rows[rows >= 0])})
+
+
+def _by_folder(sheet: Sheet, names: Sequence[str], image: str) -> Sheet:
+    """By folders that the column names as they are, or by the number in their names, or in the images'."""
+    exact = Sheet(sheet.table) if image else name_folders(sheet.table, names)
+    keyed = name_by_key(sheet.table, names, image)
+    return exact if _named([exact]) >= _named([keyed]) else keyed
+
+
 def _stack(sheets: Sequence[Sheet]) -> Joined:
     """Sheets of the same columns one below the other, those of other columns side by side, by file."""
     layouts: dict[tuple[str, ...], list[Sheet]] = {}
@@ -92,7 +116,11 @@ def _stack(sheets: Sequence[Sheet]) -> Joined:
         for sheet in group:
             _note_unfound(joined, sheet)
             joined.used.append(sheet.table.name)
+            named = np.concatenate([*sheet.columns.values()])
+            joined.listed[sheet.table.name] = np.unique(named[named >= 0])
             joined.columns += [column for column in sheet.columns if column not in joined.columns]
+            joined.shared += sheet.columns if sheet.shared else []
+            joined.told = joined.told or sheet.told
     blocks.sort(key=lambda block: -block[FILE].nunique())
     base = blocks[0]
     if not base[FILE].is_unique:

@@ -6,11 +6,12 @@ import re
 
 import pandas as pd
 
-from derm_ml.data.collections.choice import Choice, ambiguous, column_named, quoted, refines
+from derm_ml.data.collections.choice import Choice, ambiguous, column_named, filled_up, quoted, refines
 from derm_ml.data.collections.differentials import differential
 from derm_ml.data.collections.layouts import Layout
 from derm_ml.data.collections.names import AGAIN, CLINICAL, GROUPS, HIERARCHY, LABELS, NO_COLUMN, SPLIT_COLUMNS, plain
-from derm_ml.data.collections.one_hot import find_one_hot, from_one_hot, refuse_parts
+from derm_ml.data.collections.one_hot import are_truths, find_one_hot, from_one_hot, refuse_parts
+from derm_ml.errors import give
 
 MOSTLY = 0.5  # of the images that a diagnosis must be known of where a coarser label is known of all
 DEEP = 0.9  # of the images that a level of a hierarchy must be known of to be taken
@@ -47,8 +48,10 @@ def find_label(rows: pd.DataFrame, images: list[str], layout: Layout | None, ask
     candidates = {column: values for column, values in candidates.items() if (values != "").any()}
     candidates = {column: values for column, values in candidates.items() if not _is_free_text(values)}
     by_tier = [{c: v for c, v in candidates.items() if plain(c) in tier} for tier in LABELS]
-    hierarchy = _hierarchies(candidates)
-    by_tier[1] |= {c: v for c, v in candidates.items() if HIERARCHY.match(plain(c)) and c not in hierarchy}
+    hierarchy = _hierarchies({column: values for column, values in candidates.items() if not are_truths(values)})
+    by_tier[1] |= {
+        c: v for c, v in candidates.items() if HIERARCHY.match(plain(c)) and c not in hierarchy and not are_truths(v)
+    }
     one_hot = find_one_hot(rows, candidates)
     if one_hot:  # `melanoma` is then one of several classes
         by_tier[2] = {c: v for c, v in by_tier[2].items() if c not in one_hot}
@@ -79,9 +82,10 @@ def _without_contradictions(rows: pd.DataFrame, choice: Choice) -> Choice:
     if (again := choice.column + AGAIN) in rows:
         own, theirs = rows[choice.column], rows[again]
         differ = (own != "") & (theirs != "") & (own != theirs)
-        choice.lost |= dict.fromkeys(
-            (int(row) for row in differ.index[differ]), "two tables have other labels for it: keep the right one"
-        )
+        choice.lost |= {
+            int(row): f"two tables have other labels for it ({own[row]} and {theirs[row]}): keep the right one"
+            for row in differ.index[differ]
+        }
     return choice
 
 
@@ -93,7 +97,23 @@ def _read(rows: pd.DataFrame, column: str, why: str) -> Choice:
         return differential(column, values, why)
     if len(filled) and filled.str.fullmatch(r"\d+(\.0)?").all():  # 1 and 1.0 are one class
         values = values.str.replace(r"\.0$", "", regex=True)
-    return Choice(values, f"column {column}, {why} ({quoted(values)})", column=column)
+    values, several = _one_of_several(values)
+    choice = Choice(values, f"column {column}, {why} ({quoted(values)})", column=column)
+    choice.lost = {row: f"several diagnoses at once: {text}" for row, text in several.items()}
+    return choice
+
+
+def _one_of_several(values: pd.Series) -> tuple[pd.Series, dict[int, str]]:
+    """Values without those that list several of the others (`nevus|melanoma`), and these; one repeated is one."""
+    alone = {value for value in values.unique() if value}
+    lists: dict[str, str] = {}
+    for value in alone:
+        parts = [part.strip() for part in re.split(r"[|;,/+]", value)]
+        if len(parts) > 1 and all(part in alone for part in parts):
+            lists[value] = parts[0] if len(set(parts)) == 1 else ""
+    listed = values.isin(lists)
+    several = {int(str(row)): text for row, text in values[listed].items() if not lists[text]}
+    return (values.mask(listed, values.map(lists)), several) if lists else (values, {})
 
 
 def _single(tiers: list[dict[str, pd.Series]], hierarchy: dict[str, pd.Series]) -> Choice | None:
@@ -103,7 +123,8 @@ def _single(tiers: list[dict[str, pd.Series]], hierarchy: dict[str, pd.Series]) 
         known = {c: float((v != "").mean()) for c, v in hierarchy.items()}
         deep = [c for c, share in known.items() if share >= DEEP * known[next(iter(hierarchy))]]
         other |= {deep[-1]: hierarchy[deep[-1]]}
-    every = named | other
+    every = filled_up(named | other, alike=True)
+    named = {column: values for column, values in every.items() if column.split(" (")[0] in named}
     coarse = {c: v for c, v in tiers[2].items() if v.nunique() > 1}
     if not every:
         every, coarse = coarse, {}
@@ -122,7 +143,7 @@ def _single(tiers: list[dict[str, pd.Series]], hierarchy: dict[str, pd.Series]) 
     if levels:
         why = f"the deepest level that is known of {DEEP:.0%} of the images (also {', '.join(levels)})"
     elif beside:
-        why = f"by its name (also there: {', '.join(beside)}; label=COLUMN takes another)"
+        why = f"by its name (also there: {', '.join(beside)}; another with {give('label=COLUMN')})"
     return _read_values(every[chosen], chosen, why)
 
 
@@ -138,12 +159,22 @@ def _finest(every: dict[str, pd.Series], named: dict[str, pd.Series]) -> str | N
     chosen = _wordiest(pool)
     for column, values in every.items():
         if column != chosen and not (refines(every[chosen], values) or refines(values, every[chosen])):
-            raise ambiguous("label", every, "several columns may be the diagnosis, and they differ")
+            raise ambiguous("label", every, _how_they_differ(every, chosen, column))
     if not named:
         same = {c: v for c, v in every.items() if refines(every[chosen], v) and refines(v, every[chosen])}
         if len(same) < len(every):
             raise ambiguous("label", every, "several columns may be the diagnosis, one finer than another")
     return chosen
+
+
+def _how_they_differ(every: dict[str, pd.Series], one: str, other: str) -> str:
+    """Of columns that do not say the same: in what."""
+    both = (every[one] != "") & (every[other] != "")
+    if not both.any():
+        return f"no image has both of the columns {one} and {other}, and they do not have the same classes"
+    pairs = pd.DataFrame({"one": every[one][both], "other": every[other][both]}).value_counts()
+    shown = ", ".join(f"{a} and {b}" for a, b in pairs.index[:3])
+    return f"several columns may be the diagnosis, and they differ ({one} and {other} say {shown})"
 
 
 def _wordiest(pool: dict[str, pd.Series]) -> str:
@@ -187,5 +218,6 @@ def checked_classes(values: pd.Series) -> list[str]:
         folded.setdefault(name.casefold(), []).append(name)
     same = [found for found in folded.values() if len(found) > 1]
     return [
-        f"{' and '.join(found)} differ in case alone and are two classes: classes=FILE merges them" for found in same
+        f"{' and '.join(found)} differ in case alone and are two classes: merged with {give('classes=FILE')}"
+        for found in same
     ]

@@ -20,6 +20,7 @@ IMAGES = frozenset(
 TABLES = frozenset({".csv", ".tsv", ".tab"})
 PERHAPS_TABLES = frozenset({".txt", ""})
 ARCHIVES = frozenset({".h5", ".hdf5", ".hdf"})
+PACKED = frozenset({".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".tar"})
 SHEETS = frozenset({".xls", ".xlsx", ".ods", ".parquet", ".json", ".jsonl"})
 # What file managers and archive tools leave behind.
 LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information"})
@@ -121,7 +122,7 @@ def _place(listing: Listing, name: str) -> None:
         listing.tables.append(name)
     elif kind in ARCHIVES:
         listing.archives.append(name)
-    elif kind in SHEETS:
+    elif kind in SHEETS | PACKED:
         listing.others.append(name)
     elif _looks_like_an_image(listing.root / name):
         listing.images.append(name)

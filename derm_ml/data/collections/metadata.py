@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from derm_ml.data.collections.choice import by_value
+from derm_ml.data.collections.choice import by_value, filled_up
 from derm_ml.data.collections.names import CLINICAL, plain
 
 SEXES = {
@@ -35,9 +35,9 @@ def find_metadata(rows: pd.DataFrame, taken: set[str]) -> tuple[pd.DataFrame, di
         found = [column for column in rows.columns if column not in taken and plain(column) in spellings]
         if not found:
             continue
-        known = {column: rows[column] for column in found}
+        known = filled_up({column: rows[column] for column in found})
         # of several (site, general and special) the one that is known of most images
-        column = max(found, key=lambda each: int((known[each] != "").sum()))
+        column = max(known, key=lambda each: int((known[each] != "").sum()))
         made[name], sources[name] = _in_one_spelling(name, known[column]), column
     return made, sources
 

@@ -13,11 +13,15 @@ def _set(words: str) -> frozenset[str]:
 # The first are the label wherever they stand; the second where nothing else is; the third are coarse (benign or
 # malignant) and give way.
 LABELS = (
-    _set("label labels class classes class_name classname label_name"),
+    _set("label labels cls class classes class_name classname label_name"),
     _set(
         "dx diagnosis diagnostic diagnose diagnoses diagnostico diagnosi diagnoza diagnosis_label diagnosis_name "
         "diagnosis_class diagnostic_label clinical_diagnosis final_diagnosis histological_diagnosis disease "
         "disease_name disease_label skin_condition skin_disease condition lesion_type lesion_class type_of_lesion "
+        "final_diagnosis_name dx_final final_dx dx_clinical clinical_dx dx_histo histo_dx main_diagnosis "
+        "primary_diagnosis principal_diagnosis hauptdiagnose diagnostico_final diagnosis_text rozpoznanie tani "
+        "tan\u0131 "
+        "\u0434\u0438\u0430\u0433\u043d\u043e\u0437 \u8a3a\u65ad \u8a3a\u65ad\u540d \u8bca\u65ad "
         "category pathology histology histopathology ground_truth groundtruth gt gt_label "
         "weighted_skin_condition_label"
     ),
@@ -34,7 +38,7 @@ GROUPS = {
     "patient": re.compile(
         "^"
         + _WHO.format(
-            "patient(s|en|in)?|pat|subject|participant|person|individual|paciente|paziente|pasient|pacjent\\w*|proband|hasta"
+            "patient(s|en|in)?|pat|subject|participant|person|individual|paciente|paziente|pasient|pacjent\\w*|proband|hasta|record"
         )
         + r"$|^pid$|^mrn$|^medical_record_number$|^hospital_(no|nr|number|id)$|^(nhc|ipp)$|^numero_de_dossier$"
         + r"|^historia_clinica$|^(patient(en)?|pat)_?name$|^(患者|病人|номер_?\s*пациент|пациент).*$"
@@ -80,7 +84,7 @@ NOT_IMAGES = re.compile(r"(^|_)(mask|segmentation|url|uri|href|license|attributi
 IMAGE_COLUMNS = re.compile(
     r"(^|_)(image|images|img|imgs|file|filename|filepath|path|photo|foto|picture|bild|isic|isic_id|md5hash)\d*(_|$)"
 )
-NO_COLUMN = re.compile(r"^(unnamed_?\d*|index|level_\d+|column_\d+)$")
+NO_COLUMN = re.compile(r"^(unnamed_?\d*|index|level_\d+|column_\d+|redcap_\w+|\w+_complete)$")
 SUBMISSIONS = re.compile(r"sample_?submission|submission_?format|example_?submission")
 
 # Folders that hold images without saying what is on them.
@@ -98,8 +102,21 @@ STRUCTURE = _set(
     "fotos foto bild imagenes imagens immagini zip extracted skin lesion lesions patient patients "
     "camera roll screenshots whatsapp papierkorb neu neue face head neck back trunk torso arm arms leg legs "
     "hand hands foot feet "
+    "ward wards station ambulanz ambulance abteilung department dept unit room praxis servicio reparto "
     "subject subjects supplementary dcim result results output outputs plot plots figure figures log logs report "
     "reports"
+)
+# Beginnings of words in diagnoses, and whole words: enough to tell which of two levels of folders is of classes.
+DIAGNOSES = re.compile(
+    r"(^|[\W\d_])((melano|n(a|e|ae)?e?v(us|i|o)|carcino|karzino|keratos|kerato[ms]|dermatofibro|angio|h(a|e|ae)mangio|lenti|"
+    r"benign|malign|b(o|ö)sartig|gutartig|psoria|e[ck]zem|a[ck]ne|rosace|dermatit|urti[ck]|tinea|mycos|my[ck]o|wart|verruc|"
+    r"vitili|lupus|pemphi|scabi|herpes|impeti|mollus|seborr|bowen|kaposi|lympho|sarco|cyst|alopec|monkeypox|mpox|"
+    r"chickenpox|measles|cellulit|folliculit|lichen)|(mel|nv|bcc|scc|ak|akiec|bkl|df|vasc|ack|sek|healthy|normal|cancer)\b)"
+)
+MODALITIES = _set(
+    "clinic clinical clinically klinik klinisch clinica clinico clinique macro macroscopic makro overview closeup "
+    "photo foto derm dermo dermoscopy dermoscopic dermatoscopy dermatoscopic dermatoskopie dermoskopie dermoscopia "
+    "dermatoscopia dermoscopie dermatoscope dermoscope polarized nonpolarized"
 )
 MASKS = re.compile(
     r"(^|[_\W])(segmentations?|masks?|seg|groundtruth|lesion_mask|lesion|roi\d*|r\d+_label\d+|contours?|label_?map|attribute(_\w+)?)$"
@@ -125,6 +142,11 @@ def split_of(name: str) -> str:
     """The split that a file's or folder's name tells; "" where it tells none, or several."""
     found = {SPLIT_WORDS[word] for word in words(name) if word in SPLIT_WORDS and word not in ("tr", "eval", "dev")}
     return found.pop() if len(found) == 1 else ""
+
+
+def names_diagnosis(name: str) -> bool:
+    """Whether a folder's or table's name has a word of some diagnosis in it."""
+    return bool(DIAGNOSES.search(plain(name).replace("_", " ")))
 
 
 def names_somebody(name: str) -> bool:

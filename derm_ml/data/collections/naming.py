@@ -12,9 +12,10 @@ import pandas as pd
 from derm_ml.data.collections.matching import SEVERAL, FileIndex, naming_columns
 from derm_ml.data.collections.names import IMAGE_COLUMNS, MASK_COLUMNS, NO_COLUMN, NOT_IMAGES, plain, split_of
 from derm_ml.data.collections.tables import Table, without_header
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 
 FILE, SPLIT, ROW = " file", " split", " row"  # a leading blank keeps them apart from the tables' own columns
+ADDRESS = re.compile(r"(^|_)(url|uri|href|link)($|_)")
 PAIRS = re.compile(r"duplicate|pairs|same_lesion")
 
 
@@ -24,12 +25,14 @@ class Sheet:
 
     Attributes:
         columns: column to the file of every row (position; -1: none, -2: several).
-        folders: the column names folders: each row is of all files in one.
+        shared: a row may be of several images: its column names their folder, patient or lesion.
+        told: how it names them, where that is more than by their names.
     """
 
     table: Table
     columns: dict[str, np.ndarray] = field(default_factory=dict)
-    folders: bool = False
+    shared: bool = False
+    told: str = ""
 
     @property
     def lists_pairs(self) -> bool:
@@ -63,7 +66,26 @@ def name_files(table: Table, index: FileIndex, image: str = "") -> Sheet:
     if image:
         columns = [column for column in table.frame.columns if image in (column, plain(column))]
     found = naming_columns(table.frame, index, columns)
+    if not found and not image:  # where they were downloaded from
+        found = naming_columns(table.frame, index, [c for c in table.frame.columns if ADDRESS.search(plain(c))])
+    if not found and (several := _one_a_row(table, index, columns)) is not None:
+        return name_files(several, index, image)
     return Sheet(table, _chosen(table, found) if len(found) > 1 else found)
+
+
+def _one_a_row(table: Table, index: FileIndex, columns: Sequence[str]) -> Table | None:
+    """The table with a row for each image, where cells of a column list several: `a.jpg; b.jpg`."""
+    for column in columns:
+        lists = table.frame[column].str.strip("[]{}() ").str.split(r"\s*[;,|\n]\s*", regex=True)
+        if not lists.map(len).gt(1).any():
+            continue
+        values = lists.explode()
+        values = values.str.strip(" \"'")
+        named = values[values != ""]
+        if len(named) and (index.locate(named) >= 0).mean() >= 0.5:
+            frame = table.frame.loc[values.index].assign(**{column: values.to_numpy()}).reset_index(drop=True)
+            return Table(table.name, frame, f"{table.told}, several images a cell")
+    return None
 
 
 def _may_name(column: str) -> bool:
@@ -83,8 +105,8 @@ def _chosen(table: Table, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]
             kept[column] = rows
         elif "overlapping" in relations.values() and not _settled(column, rows, kept):
             raise UserError(
-                f"{table.name}: the columns {', '.join(found)} all name images, and not the same ones: say which with "
-                f"image={next(iter(found))}, say"
+                f"{table.name}: the columns {', '.join(found)} all name images, and not the same ones: say which with, "
+                f"for instance, {give(f'image={next(iter(found))}')}"
             )
     return kept
 
@@ -129,7 +151,7 @@ def name_folders(table: Table, names: Sequence[str]) -> Sheet:
         rows += [row] * len(each)
         files += each
     frame = table.frame.iloc[rows].reset_index(drop=True)
-    return Sheet(Table(table.name, frame, table.told), {column: np.array(files, dtype=np.int64)}, folders=True)
+    return Sheet(Table(table.name, frame, table.told), {column: np.array(files, dtype=np.int64)}, shared=True)
 
 
 def positions_of(table: Table) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from derm_ml.data.collections.listing import Listing, is_document, list_files, suffix
+from derm_ml.data.collections.listing import PACKED, Listing, is_document, list_files, suffix
 from derm_ml.data.collections.masks import sort_masks
 from derm_ml.data.collections.names import IMAGE_COLUMNS, plain
 from derm_ml.data.collections.tables import Table
@@ -142,6 +142,8 @@ def _sorted(root: Path, images: list[str]) -> Pictures:
 
 
 def _no_image(name: str) -> str:
+    if suffix(name) in PACKED:
+        return "an archive: unpack it here"
     return f"not an image: {suffix(name) or 'no'} suffix"
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from derm_ml.data.collections.choice import Choice, by_value, column_named, quoted
 from derm_ml.data.collections.names import PERHAPS_SPLITS, SPLIT_COLUMNS, SPLIT_WORDS, plain, split_of
 from derm_ml.data.collections.naming import SPLIT
-from derm_ml.errors import UserError
+from derm_ml.errors import UserError, give
 
 MOST_WORDS = 8  # distinct values up to which a column of any name may be a split
 SAMPLE = 1_000  # rows, of which most columns have more already
@@ -27,7 +27,9 @@ def find_split(rows: pd.DataFrame | None, folders: pd.Series, asked: str) -> Cho
         return Choice(pd.Series("", index=folders.index), "drawn, as you said; given ones are not read")
     if asked and asked != "folder":
         if rows is None:
-            raise UserError(f"split={asked}: there is no table with columns: give split=folder, split=none or a table")
+            raise UserError(
+                f"split={asked}: there is no table with columns: give a table, or {give('split=folder', 'split=none')}"
+            )
         column = column_named(rows, asked, "split", plain)
         return Choice(
             _words(rows[column], column, strict=True), f"column {column}, as you said ({quoted(rows[column])})"
@@ -69,7 +71,7 @@ def _words(values: pd.Series, column: str, *, strict: bool) -> pd.Series:
     if other and strict:
         raise UserError(
             f"column {column}: split {other[0]!r} is not known: use train, val, test, or leave it "
-            "empty; split=none draws one"
+            f"empty, or have one drawn with {give('split=none')}"
         )
     return by_value(text, lambda word: known.get(word, "")) if not other else none
 

@@ -58,13 +58,13 @@ def read_table(path: Path, name: str) -> Table:
         raise UnreadableTable("larger than the memory that is left") from error
     if len(text) > LONGEST and not set("\r\n") & set(text[:LONGEST]):
         raise UnreadableTable(f"its first line is longer than {LONGEST:,} characters")
-    if not text.strip():
-        raise UnreadableTable("empty")
     if match := re.match(r'"?sep=(.)"?\r?\n', text):  # Excel's own first line
         text, delimiter = text[match.end() :], match[1]
     else:
         delimiter, titles = _delimiter(text[:SAMPLE])
         text = "".join(text.splitlines(keepends=True)[titles:]) if titles else text
+    if not text.strip():
+        raise UnreadableTable("empty")
     if columns := _numbers_of_one_stem(text[:SAMPLE].partition("\n")[0].split(delimiter)):
         raise UnreadableTable(f"{columns:,} numbered columns: pixels or features, not what is known of images")
     try:
@@ -78,6 +78,8 @@ def read_table(path: Path, name: str) -> Table:
                 io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True,
                 index_col=False, on_bad_lines="error", header=None, names=range(width + 1),
             )  # fmt: skip
+        if frame.empty:  # a mark of its encoding, twice
+            raise UnreadableTable("empty")
     except UnreadableTable:
         raise
     except Exception as error:
@@ -204,4 +206,16 @@ def _delimiter(sample: str) -> tuple[str, int]:
             if share + fields / 1e4 > score:
                 best, score = delimiter, share + fields / 1e4
                 titles = sample.splitlines().index(lines[title])
-    return best, titles
+    return best, titles + _titles_in_cells(sample.splitlines()[titles : titles + TITLES + 1], best)
+
+
+def _titles_in_cells(lines: list[str], delimiter: str) -> int:
+    """How many of the first lines are a title's: blank, or one cell and empty ones beside it, as sheets are saved."""
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        return 0
+    titles = [not any(row) or (len(row) > 2 and bool(row[0]) and not any(row[1:])) for row in rows]
+    if len(rows) != len(lines) or not any(titles) or all(titles):
+        return 0
+    return titles.index(False)

@@ -11,8 +11,9 @@ from derm_ml.data.collections.listing import SHEETS, TABLES, is_document, suffix
 from derm_ml.data.collections.matching import SEVERAL, FileIndex
 from derm_ml.data.collections.tables import Table
 from derm_ml.data.source import Reading
-from derm_ml.errors import UserError, printable
+from derm_ml.errors import UserError, give, printable
 
+WITHOUT_LABELS = f"read the images without labels with {give('label=none')}"
 COVERED = 0.5  # of the photographs that tables must name to be the collection's
 
 
@@ -24,12 +25,11 @@ def refuse_ignored_tables(
         return
     if unreadable:
         name, reason = next(iter(unreadable.items()))
-        raise UserError(f"data={spec}: {name}: {reason}; mend it, or give label=none to read the images without labels")
+        raise UserError(f"data={spec}: {name}: {reason}; mend it, or {WITHOUT_LABELS}")
     sheets = [name for name, _ in draft.pictures.refused if suffix(name) in SHEETS]
     if sheets:
         raise UserError(
-            f"data={spec}: {sheets[0]} may hold the labels, and is not read: save it as CSV, or give label=none to "
-            "read the images without labels"
+            f"data={spec}: {sheets[0]} may hold the labels, and is not read: save it as CSV, or {WITHOUT_LABELS}"
         )
     wide = [t for t in tables if len(t.frame) and (len(t.frame.columns) > 1 or suffix(t.name) in TABLES)]
     index = FileIndex(draft.pictures.names)
@@ -38,8 +38,8 @@ def refuse_ignored_tables(
             parts = table.frame.iloc[:, 0].str.partition(" ")
             if min((parts[2] != "").mean(), (index.locate(parts[0]) >= 0).mean()) >= COVERED:
                 raise UserError(
-                    f"data={spec}: {table.name} names images and something after a blank: save it with commas, or give "
-                    "label=none to read the images without labels"
+                    f"data={spec}: {table.name} names images and something after a blank: save it with commas, or "
+                    f"{WITHOUT_LABELS}"
                 )
     for table in wide:
         for column in table.frame.columns:
@@ -53,7 +53,7 @@ def refuse_ignored_tables(
         columns = ", ".join(wide[0].frame.columns[:20])
         raise UserError(
             f"data={spec}: {wide[0].name} names none of the images (columns: {columns}): put the images it names below "
-            "this folder, say image=COLUMN, or give label=none to read the images without labels"
+            f"this folder, or say with {give('image=COLUMN')} which column they are numbered by, or {WITHOUT_LABELS}"
         )
 
 
@@ -62,6 +62,12 @@ def refuse_stray_tables(spec: str, draft: Draft, joined: Joined, named: int, rea
     names = draft.pictures.names
     if reading.label or reading.image or named >= COVERED * len(names):
         return
+    if len(joined.missing) > named:
+        raise UserError(
+            f"data={spec}: {joined.used[0]} and the images hardly meet: {named:,} of {len(names):,} images have a row, "
+            f"and {len(joined.missing):,} rows no image, by {', '.join(joined.columns)}: say which column names images "
+            f"with {give('image=COLUMN')}, or {WITHOUT_LABELS}"
+        )
     try:
         classes = read_folders(draft.pictures.folders, "", "none", want_labels=True).labels
     except UserError:  # two levels may be classes
@@ -69,10 +75,11 @@ def refuse_stray_tables(spec: str, draft: Draft, joined: Joined, named: int, rea
     if classes is not None:
         raise UserError(
             f"data={spec}: {joined.used[0]} names {named:,} of {len(names):,} images, and the folders look "
-            "like classes: say which is meant with label=COLUMN or label=folder"
+            "like classes: say which is meant with " + give("label=COLUMN", "label=folder")
         )
     draft.warnings.append(
-        f"{joined.used[0]} names {named:,} of {len(names):,} images: the others are left out (label=none takes all)"
+        f"{joined.used[0]} names {named:,} of {len(names):,} images: the others are left out; all are taken with "
+        + give("label=none")
     )
 
 

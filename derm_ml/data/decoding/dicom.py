@@ -62,7 +62,7 @@ def _check_decoder(syntax: Any) -> None:
 
     pydicom takes GDCM (BSD) where that is installed.
     """
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     try:
         read_here = get_decoder(syntax).is_available

@@ -170,11 +170,49 @@ def test_folders_of_storage_inside_classes_are_no_groups(tmp_path: Path) -> None
 def test_two_levels_of_words_are_asked_about(tmp_path: Path) -> None:
     made = Miniature(tmp_path, reading=Reading(label="folder:2"))
     for n in range(24):
-        label, place = CLASSES[n % 2], ("Wien", "Graz")[n // 2 % 2]
+        label, place = ("rosula", "vitta")[n % 2], ("Wien", "Graz")[n // 2 % 2]
         made.image(f"{place}/{label}/{n:03d}.jpg", Shot(label))
-    with pytest.raises(UserError, match="Graz.*melanoma.*label=folder:1"):
+    with pytest.raises(UserError, match="Graz.*rosula.*--label folder:1"):
         open_source(made.spec)
     assert faults(open_source(made.spec, made.reading), made) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{ward}/{label}/{n:03d}.jpg", "{label}/{ward}/{n:03d}.jpg", "Klinikum/{ward}/{label}/{n:03d}.jpg",
+        "{ward}/{split}/{label}/{n:03d}.jpg", "{split}/{ward}/{label}/{n:03d}.jpg",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("wards", [("Graz", "Wien", "Linz"), ("Ward 3", "Ward 4", "Ward 7"), ("Haut 1", "Chirurgie")])
+def test_wards_above_or_below_classes_are_neither_classes_nor_patients(
+    path: str, wards: tuple[str, ...], tmp_path: Path
+) -> None:
+    made = Miniature(tmp_path, said=[("label", "a folder a class")])
+    for n in range(36):
+        label, split = ("N\u00e4vus", "Melanom")[n % 2], ("train", "test")[n // 2 % 2]
+        name = path.format(ward=wards[n // 4 % len(wards)], label=label, split=split, n=n)
+        made.image(name, Shot(label, "", split if "{split}" in path else ""))
+    assert faults(open_source(made.spec), made) == []
+
+
+def test_two_levels_of_diagnoses_are_asked_about(tmp_path: Path) -> None:
+    made = Miniature(tmp_path)
+    for n in range(24):
+        made.image(f"{('benign', 'malignant')[n % 2]}/{('nevus', 'melanoma', 'keratosis', 'bcc')[n % 4]}/{n:03d}.jpg")
+    with pytest.raises(UserError, match="benign.*melanoma.*--label folder:1"):
+        open_source(made.spec)
+
+
+@pytest.mark.parametrize("name", ["images.zip", "images.tar.gz", "images.7z", "images.rar"])
+def test_a_folder_of_archives_is_to_be_unpacked(name: str, tmp_path: Path) -> None:
+    made = Miniature(tmp_path)
+    made.text(name, b"PK\3\4")
+    made.text("labels.csv", "image,dx\na,nevus\n")
+    with pytest.raises(UserError, match=f"no images, but 1 archive .{name}.: unpack here"):
+        open_source(made.spec)
+    with pytest.raises(UserError, match="an archive: unpack it, and give the folder"):
+        open_source(str(tmp_path / name))
 
 
 def test_a_test_folder_without_classes_is_not_a_class(tmp_path: Path) -> None:
