@@ -9,7 +9,7 @@ import numpy as np
 from derm_ml.data.duplicates.network import CELL, PLACES, UNIT
 
 KEPT = 48  # mutual matches of two pictures, the most alike
-DRAWN = 14  # of these, whose pairs propose a similarity each
+DRAWN = 11  # of these, whose pairs propose a similarity each
 ALIKE = 0.35  # likeness of two places below which they are no match
 APART = 12.0  # px between two matches that propose
 SCALES = (0.45, 2.2)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 RIDGE = 0.01  # of the largest deviation, added to each
 FEW = 10  # pictures a component, of which the deviations are half believed
-NEIGHBOURS = 8  # most like ones of each picture
+NEIGHBOURS = 6  # most like ones of each picture
 BLOCK = 4096  # pictures looked up at once
 EXACT = 50_000  # pictures up to which all are compared
 SAMPLE = 40  # vectors a cell from which the cells are made

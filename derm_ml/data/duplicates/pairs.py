@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from derm_ml.data.duplicates.consensus import agreed
 from derm_ml.data.duplicates.descriptor import ROW
@@ -16,7 +17,7 @@ from derm_ml.data.threads import in_order
 from derm_ml.progress import progress
 
 SAME = 0.50  # correlation of fine texture above which two pictures are one photograph
-VOTES = 9.0  # for one map, below which it is not fitted
+VOTES = 10.0  # for one map, below which it is not fitted
 SURE, DOUBT = 12.0, 0.04  # votes that suffice, and the correlation that each one fewer asks for
 ROUGH, HOPEFUL = 0.60, 0.22  # even correlation at 48 px, and of fine texture before its fit, below which it is given up
 SEEN = 0.4  # of the first field of view, that the second must show
@@ -45,7 +46,8 @@ def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int
     pairs = _likely(seen, between)
     blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
     parts = [np.zeros(0)]
-    with progress("Comparing likely copies", len(pairs), "pairs") as bar:
+    # One thread of linear algebra each: products are small, and its own threads would wait for each other.
+    with progress("Comparing likely copies", len(pairs), "pairs") as bar, threadpool_limits(1, "blas"):
         for part in in_order(lambda block: _compared(block, seen, shapes), blocks):
             parts.append(part)
             bar.advance(len(part))
