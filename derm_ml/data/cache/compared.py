@@ -11,7 +11,7 @@ import numpy as np
 from derm_ml.data.cache.describing import pairs
 from derm_ml.data.cache.place import cache_root, make_folder
 
-FORMAT = 2  # raise it when descriptors or the search change
+FORMAT = 3  # raise it when descriptors or the search change
 
 
 def compared(rows: list[str], descriptors: np.ndarray) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from derm_ml.data.cache.remembered import Remembered
 from derm_ml.data.source import Source
 from derm_ml.errors import UserError
 
-CACHE_FORMAT = 6  # raise it when decoding or scaling changes: old caches are then made anew
+CACHE_FORMAT = 7  # raise it when decoding or scaling changes: old caches are then made anew
 TRIED = 32  # images that are hashed first, to see whether a collection under new names is an old one
 LATEST = 20  # caches that are looked into for them
 

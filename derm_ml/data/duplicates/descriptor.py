@@ -1,4 +1,4 @@
-"""A picture as one row of bytes: a small flattened copy of it."""
+"""A picture as one row of bytes: a small flattened copy of it, and what of it lies beside a dark rim."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from derm_ml.data.duplicates.view import LEVELS, OUTSIDE, SIDE, closed_grey, fla
 WHOLE = 128  # px, longer side of the whole picture that is described
 LOCAL = 9.0  # px of `SIDE`: brightness wider than this is removed
 
-ROW = np.dtype([("height", "u1"), ("width", "u1"), ("copy", "i1", (SIDE, SIDE))])
+ROW = np.dtype([("height", "u1"), ("width", "u1"), ("copy", "i1", (SIDE, SIDE)), ("rim", "u1", (SIDE, SIDE // 8))])
 
 
 def describe_picture(whole: np.ndarray) -> np.ndarray:
@@ -19,10 +19,11 @@ def describe_picture(whole: np.ndarray) -> np.ndarray:
     if longest > WHOLE:
         size = [max(8, round(side * WHOLE / longest)) for side in whole.shape[1::-1]]
         whole = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-    grey, inside = closed_grey(whole)
+    grey, inside, rim = closed_grey(whole)
     row = np.zeros((), dtype=ROW)
     row["height"], row["width"] = height, width = grey.shape
     row["copy"] = OUTSIDE
     copy = np.round(flattened(grey, inside, LOCAL) * LEVELS)
     row["copy"][:height, :width] = np.where(inside > 0, copy, OUTSIDE)
+    row["rim"] = np.packbits(np.pad(rim, ((0, SIDE - height), (0, SIDE - width))), axis=1)
     return np.frombuffer(row.tobytes(), dtype=np.uint8)

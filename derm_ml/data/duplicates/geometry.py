@@ -62,16 +62,20 @@ def proposed(pairs: np.ndarray, found: Agreed) -> Maps:
 
 
 class Copies:
-    """Flattened copies of pictures at one size, int8 [n, side, side]; `OUTSIDE` where nothing is seen."""
+    """Flattened copies of pictures at one size, int8 [n, side, side]; `OUTSIDE` where nothing is seen.
 
-    def __init__(self, values: np.ndarray) -> None:
-        self._values = values
+    With `rims`, bits [n, side, side / 8], what is made of them does without these.
+    """
+
+    def __init__(self, values: np.ndarray, rims: np.ndarray | None = None) -> None:
+        self._values, self._rims = values, rims
         self._side = values.shape[1]
 
     def halved(self) -> Copies:
         """The same at half the size."""
         made = np.empty((len(self._values), self._side // 2, self._side // 2), np.int8)
-        for values, half in zip(self._values, made, strict=True):
+        for number, half in enumerate(made):
+            values = self._within(number)
             inside = (values != OUTSIDE).astype(np.float32)
             small, seen = (
                 cv2.resize(each, half.shape, interpolation=cv2.INTER_AREA) for each in (values * inside, inside)
@@ -82,7 +86,8 @@ class Copies:
     def fine(self, which: np.ndarray) -> Copies:
         """Some of them without what is wider than `FINE`: outlines are alike, textures are not."""
         made = np.empty((len(which), self._side, self._side), np.int8)
-        for copy, detailed in zip(self._values[which], made, strict=True):
+        for number, detailed in zip(which.tolist(), made, strict=True):
+            copy = self._within(number)
             inside = (copy != OUTSIDE).astype(np.float32)
             values = copy * inside / LEVELS
             mean = _blurred(values, FINE) / np.maximum(_blurred(inside, FINE), 1e-3)
@@ -91,6 +96,13 @@ class Copies:
             kept = cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0
             detailed[:] = np.where(kept, np.round(np.clip(detail / (spread + FAINT), -3, 3) * LEVELS), OUTSIDE)
         return Copies(made)
+
+    def _within(self, number: int) -> np.ndarray:
+        """One of them, without its rim."""
+        copy: np.ndarray = self._values[number]
+        if self._rims is None:
+            return copy
+        return np.where(np.unpackbits(self._rims[number], axis=1) > 0, np.int8(OUTSIDE), copy)
 
     def at(self, which: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
         """Values, derivatives by x and y, and whether they are inside, [n, p] each, at pixels of `SIDE`."""
@@ -116,7 +128,7 @@ def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def even_agreement(maps: Maps, copies: Copies, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correlation of the pictures where both are seen, [n], and the share of the first seen in the second.
+    """Correlation of the pictures where both are seen, [n], and the share of the first where they are.
 
     The mean over parts of the picture: one strong edge, a lesion's outline, cannot carry it alone.
 
@@ -126,7 +138,7 @@ def even_agreement(maps: Maps, copies: Copies, shapes: np.ndarray) -> tuple[np.n
     first, _, _, own = copies.at(maps.source, x, y)
     second, _, _, seen = copies.at(maps.target, *_mapped(maps, x, y))
     both = (own & seen).astype(np.float32)
-    share = both.sum(axis=1) / np.maximum(own.sum(axis=1), 1)
+    share = both.mean(axis=1)
     a, b, both = _parts(first), _parts(second), _parts(both)
     count = np.maximum(both.sum(axis=2), 1)
     a = (a - ((a * both).sum(axis=2) / count)[:, :, None]) * both

@@ -20,7 +20,7 @@ SAME = 0.50  # correlation of fine texture above which two pictures are one phot
 VOTES = 10.0  # for one map, below which it is not fitted
 SURE, DOUBT = 12.0, 0.04  # votes that suffice, and the correlation that each one fewer asks for
 ROUGH, HOPEFUL = 0.60, 0.22  # even correlation at 48 px, and of fine texture before its fit, below which it is given up
-SEEN = 0.4  # of the first field of view, that the second must show
+SEEN = 0.33  # of the first picture, that must be inside both fields of view
 SCALES = (0.4, 1.6)  # of a fitted map, in both directions
 PRESSED = 1.5  # ratio of these: a picture pressed into a square has 1.33
 BATCH, BLOCK = 64, 256  # pictures, and pairs, at once
@@ -41,8 +41,8 @@ def scored_pairs(rows: np.ndarray, between: int | None = None) -> list[tuple[int
     if len(rows) < 2:
         return []
     table = np.ascontiguousarray(rows).view(ROW).reshape(-1)
-    seen = _seen(table)
     shapes = np.stack([table["height"], table["width"]], axis=1).astype(np.int64)
+    seen = _seen(table)
     pairs = _likely(seen, between)
     blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
     parts = [np.zeros(0)]
@@ -86,7 +86,7 @@ def _seen(table: np.ndarray) -> Seen:
             for first, views in ((start, rows["copy"]), (count + start, middles)):
                 vectors[first : first + len(rows)], places[first : first + len(rows)] = network.describe(views)
             bar.advance(len(rows))
-    copies = Copies(table["copy"])
+    copies = Copies(table["copy"], table["rim"])
     halves = copies.halved()
     return Seen(vectors, places, copies, halves, halves.halved())
 

@@ -10,6 +10,7 @@ HAIR = 5  # px at that size: thinner dark lines are closed before anything is me
 HAIR_AT_LEAST, HAIR_CONTRAST = 8.0, 0.3  # grey levels, and standard deviations of the picture: darker lines are hair
 MIDDLE = 0.72  # of each side: a second view, in which copies that show a part of it are as large
 BLACK = 0.3  # share of the middle's brightness below which what touches a corner is outside the field of view
+RIM = 6  # px at that size beside what is dark: a soft vignette is no structure of the skin
 UNIFORM = 1  # grey levels within which what touches a corner is filling
 FILLED = 0.004  # share of the picture below which such a corner is skin all the same
 OUTSIDE = -128  # of a flattened copy: not in the field of view
@@ -17,11 +18,12 @@ LEVELS = 40  # of a flattened copy: one local standard deviation
 NOISE = 2.5  # grey levels: contrast below it is not amplified
 
 
-def closed_grey(whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def closed_grey(whole: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grey picture without thin dark lines, and its field of view, of uint8 RGB [h, w, 3].
 
     Returns:
-        float32 [h', w'] in grey levels, the longer side `SIDE`; float32 [h', w'], 1 inside the field of view, else 0.
+        float32 [h', w'] in grey levels, the longer side `SIDE`; float32 [h', w'], 1 inside the field of view, else 0;
+        bool [h', w'], beside a dark rim.
     """
     height, width = whole.shape[:2]
     scale = SIDE / max(height, width)
@@ -33,15 +35,19 @@ def closed_grey(whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     thin = cv2.subtract(closed, grey)
     limit = max(HAIR_AT_LEAST, HAIR_CONTRAST * float(grey.std()))
     hair = cv2.dilate(np.asarray(thin > limit, np.uint8), np.ones((3, 3), np.uint8))
-    return np.where(hair > 0, closed, grey).astype(np.float32), field_of_view(grey)
+    return np.where(hair > 0, closed, grey).astype(np.float32), *field_of_view(grey)
 
 
-def field_of_view(grey: np.ndarray) -> np.ndarray:
-    """float32 [h, w]: 0 in dark corners, bars and filling (what touches a corner and is black or uniform), else 1."""
+def field_of_view(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [h, w]: 0 in dark corners, bars and filling (what touches a corner and is black or uniform), else 1.
+
+    And bool [h, w]: within `RIM` of what is dark.
+    """
     height, width = grey.shape
     middle = grey[height // 4 : height - height // 4, width // 4 : width - width // 4]
     black = int(float(np.median(middle)) * BLACK)
     outside = np.zeros((height + 2, width + 2), np.uint8)
+    dark = np.zeros_like(outside)
     flags = 4 | (255 << 8) | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY
     for x, y in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):
         if outside[y + 1, x + 1]:
@@ -50,9 +56,12 @@ def field_of_view(grey: np.ndarray) -> np.ndarray:
         down, up = (seed, black - seed) if seed < black else (UNIFORM, UNIFORM)
         if cv2.floodFill(grey, outside, (x, y), 0, down, max(UNIFORM, up), flags)[0] < FILLED * grey.size:
             outside = before
+        elif seed < black:
+            dark |= outside & ~before
     # The edge of the field is no structure of the skin.
     grown = cv2.dilate(outside, np.ones((7, 7), np.uint8))[1:-1, 1:-1]
-    return np.asarray(grown == 0, dtype=np.float32)
+    rim = cv2.dilate(dark, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))[1:-1, 1:-1]
+    return np.asarray(grown == 0, dtype=np.float32), np.asarray(rim > 0)
 
 
 def flattened(grey: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
