@@ -108,6 +108,7 @@ def _compared(pairs: np.ndarray, seen: Seen, shapes: np.ndarray) -> np.ndarray:
     left = np.flatnonzero(found.votes > VOTES)
     of_middle, pairs = pairs[left, 0] >= len(shapes), pairs[left] % len(shapes)
     maps = proposed(pairs, of_wholes(found.part(left), of_middle, shapes[pairs[:, 0]]))
+    # Wide first, then narrow: few points find the basin, tight weights keep a rim or hair from pulling the map away.
     maps = fitted(maps, seen.quarters, shapes, 5, 10, 0.5)
     maps = fitted(maps, seen.halves, shapes, 5, 14, 0.35)
     hopeful = _above(ROUGH, maps, seen.halves, shapes)
